@@ -1,0 +1,175 @@
+"""The tables, for SQLite and PostgreSQL alike. Alembic's migrations make them; nothing is created at import.
+
+Times are stored as integers, microseconds since 1970-01-01 UTC: exact, sortable and the same in both databases.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime as microseconds since the epoch."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_id = String(96)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("desk", String(32), nullable=False),
+    Column("job", String(32), nullable=False),
+    Column("due", Instant, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("trigger", String(8), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("token", Integer, nullable=False, server_default="0"),
+    Column("owner", String(96)),
+    Column("lease_until", Instant),
+    Column("not_before", Instant),
+    Column("started", Instant),
+    Column("finished", Instant),
+    Column("coalesced", Integer, nullable=False, server_default="0"),
+    Column("progress", JSON),
+    Column("result", JSON),
+    Column("error", Text),
+    UniqueConstraint("desk", "job", "due"),
+    Index("ix_slots_state_due", "state", "due"),
+    Index("ix_slots_due", "due"),
+    # No job overlaps itself, whoever claims: at most one leased slot for a job of a desk.
+    Index(
+        "uq_slots_one_lease",
+        "desk",
+        "job",
+        unique=True,
+        sqlite_where=text("state = 'leased'"),
+        postgresql_where=text("state = 'leased'"),
+    ),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("desk", String(32), primary_key=True),
+    Column("job", String(32), primary_key=True),
+    Column("spec", String(200), nullable=False),
+    Column("anchor", Instant, nullable=False),  # the last due time handed out, or when the schedule began
+    Column("next_due", Instant, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("desk", String(32), nullable=False),
+    Column("slot", _id, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("state", String(9), nullable=False),  # draft | published
+    Column("created", Instant, nullable=False),
+    Column("published", Instant),
+    Column("pinned", Boolean, nullable=False, server_default=text("false")),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("stored", BigInteger, nullable=False, server_default="0"),
+    Column("meta", JSON),  # ReportMeta, written by the update that publishes
+    Index("ix_reports_state_created", "state", "created", "id"),
+)
+
+report_parts = Table(
+    "report_parts",
+    metadata,
+    Column("report", String(64), ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True),
+    Column("token", Integer, primary_key=True),  # two runs of one slot never mix their rows
+    Column("part", String(32), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # a piece of one gzip stream, about 64 KB
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # sha256 of the stored gzip bytes
+    Column("kind", String(8), nullable=False),  # css | js
+    Column("size", BigInteger, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+bars = Table(
+    "bars",
+    metadata,
+    Column("instrument", String(32), primary_key=True),
+    Column("year", Integer, primary_key=True),
+    Column("updated", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # packed columns, see archive/bars.py
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("job", String(32), nullable=False),
+    Column("component", String(16), nullable=False),
+    Column("slot", _id),
+    Column("started", Instant, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("heap_before", BigInteger),
+    Column("heap_after", BigInteger),
+    Column("blocks_before", BigInteger, nullable=False),
+    Column("blocks_after", BigInteger, nullable=False),
+    Column("rss_before", BigInteger),
+    Column("rss_after", BigInteger),
+    Column("peak_rss", BigInteger),
+    Column("freed", BigInteger),
+    Column("fds_delta", Integer),
+    Column("tasks_delta", Integer, nullable=False),
+    Column("connections_delta", Integer),
+    Column("overlapped", Boolean, nullable=False),
+    Column("release_s", Float, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Index("ix_receipts_started", "started"),
+    Index("ix_receipts_job_started", "job", "started"),
+)

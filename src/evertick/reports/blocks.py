@@ -1,0 +1,168 @@
+"""What a report says, before any language: blocks of text, tables and figures.
+
+The writer yields them section by section; the renderer turns each into HTML in one language. Text is a ``msgid`` (English,
+the key of the catalogue) with named values; a value keeps its number, so that every language formats the same fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A fact as a number, and how it is to be written. ``None`` shows as a dash."""
+
+    value: float | None
+    style: str = "decimal"
+    """``decimal``, ``percent`` (the value already is in percent), ``compact`` (1.2 billion), ``integer``."""
+    decimals: int = 2
+    signed: bool = False
+    """Written with + or −, ▲ or ▼ beside its colour."""
+    unit: str = ""
+    """A currency code or ``pts``; shown after the number where there is room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An instrument, region, group or other proper name, looked up in the catalogue (English where it has none)."""
+
+    text: str
+    link: str | None = None
+    """Fragment of the card it leads to, such as ``card-SPX``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message of the catalogue. ``msgid`` has ``{named}`` places for ``values``; ``plural`` chooses by ``values['n']``."""
+
+    msgid: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    plural: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a rule; ``text`` is the wording already chosen, by a hash of date and symbol."""
+
+    rule: str
+    text: Text
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """The facts that fired the rule, shown on demand (``data-rule``, ``data-inputs``)."""
+    tone: str = "neutral"
+    """``up``, ``down``, ``neutral``, ``warn``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    sentences: Sequence[Sentence]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPoints:
+    points: Sequence[Sentence]
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A notice above the rest: stale or missing sources. ``tone``: ``ok`` or ``warn``."""
+
+    tone: str
+    text: Sequence[Sentence]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    title: Text
+    kind: str = "number"
+    """``name``, ``text``, ``number``, ``change`` (coloured, signed), ``range`` (52-week position bar, 0-1), ``spark``,
+    ``time``, ``state``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells under ``columns``."""
+
+    id: str
+    caption: Text
+    columns: Sequence[Column]
+    rows: Iterable[Sequence[Any]]
+    """Cells: `Number`, `Name`, `Text`, ``datetime``, `Spark`, ``None``."""
+    brief: int | None = None
+    """How many rows a printed brief shows; all of them if ``None``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """A small line of ``points`` (oldest first) with its label for those who do not see it."""
+
+    points: Sequence[float]
+    label: Text
+    tone: str = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure drawn on the server as SVG.
+
+    ``kind`` and its ``data``:
+
+    - ``sparks``: ``{"items": [{"name": Name, "price": Number, "change": Number, "spark": [float]}]}``
+    - ``treemap``: ``{"groups": [{"name": Name, "items": [{"name": Name, "short": str, "weight": float, "change": Number}]}]}``
+    - ``lines``: ``{"dates": [date], "series": [{"name": Name, "values": [float | None]}], "unit": str}``
+    - ``heatmap``: ``{"rows": [Name], "columns": [Name], "cells": [[Number]], "low": -1.0, "high": 1.0}``
+    - ``area``: ``{"dates": [date], "values": [float], "unit": "%"}`` (drawdown)
+    - ``bars``: ``{"items": [{"name": Name, "value": Number}]}`` (diverging round zero)
+    - ``gauge``: ``{"value": Number, "low": 0, "high": 100, "band": Text, "history": [float]}``
+    - ``share``: ``{"items": [{"name": Name, "value": Number}]}`` (parts of 100 %)
+    - ``timeline``: ``{"start": datetime, "end": datetime, "rows": [{"name": Name, "spans": [(datetime, datetime)]}]}``
+    """
+
+    id: str
+    kind: str
+    caption: Text
+    label: Text
+    """The trend in words, for ``role="img"``."""
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One instrument: statistics, the last bars, a one-year line, and the data of the interactive chart."""
+
+    id: str
+    name: Name
+    group: Text
+    price: Number
+    change: Number
+    as_of: datetime | None
+    source: str | None
+    statistics: Sequence[tuple[Text, Number]]
+    sentences: Sequence[Sentence]
+    bars: Table | None
+    year: Figure | None
+    chart: Mapping[str, Any] | None
+    """``{"day": [int, days since 1970-01-01], "open": [...], "high": [...], "low": [...], "close": [...], "decimals": int}``,
+    as JSON for lightweight-charts; at most 260 bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Instrument cards, made one at a time while they are rendered: each reads its bars when its turn comes."""
+
+    cards: AsyncIterable[Card]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section: ``blocks`` may be lazy (an iterable that is walked once)."""
+
+    id: str
+    number: int
+    title: Text
+    blocks: Iterable[Any]
+    brief: bool = True
+    """Part of the printed brief."""

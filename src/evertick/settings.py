@@ -1,0 +1,230 @@
+"""Settings: environment ``EVERTICK_…`` (nested with ``__``) over ``evertick.toml`` over defaults.
+
+Read once by `load`, frozen, and passed down in sections. Every field here is described in docs/reference/settings.md; a
+test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from evertick.errors import SettingsError
+
+PREFIX = "EVERTICK_"
+ROLES = ("web", "schedule", "work")
+LANGUAGE_FORM = r"^[a-z]{2,3}(-[A-Z]{2})?$"
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except Exception as error:
+        raise ValueError(f"'{name}' is not a time zone; take a name such as Asia/Ho_Chi_Minh or UTC") from error
+    return name
+
+
+def _listed(value: Any) -> Any:
+    """``a,b`` and ``["a", "b"]`` both mean a list."""
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    return value
+
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20,
+          "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30}  # fmt: skip
+
+
+def parse_bytes(value: Any) -> Any:
+    """``256M``, ``1.5 GiB`` or a number of bytes, as an int; the units are powers of 1,024.
+
+    >>> parse_bytes("256M")
+    268435456
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower().replace("_", "")
+    digits = text.rstrip("kmgib ")
+    try:
+        return int(float(digits) * _UNITS[text[len(digits) :].strip()])
+    except (ValueError, KeyError):
+        raise ValueError(f"'{value}' is not a size; write 256M, 1G or a number of bytes") from None
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSettings(Section):
+    enabled: bool = True
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+
+
+class RetentionSettings(Section):
+    """How long what is stored is kept. Pruned in small steps by the ``housekeeping`` job."""
+
+    reports: int = Field(200, ge=1, description="published reports kept at most, the newest")
+    report_days: int = Field(90, ge=1)
+    receipts: int = Field(20_000, ge=100, description="receipts kept at most")
+    receipt_days: int = Field(30, ge=1)
+    slot_days: int = Field(30, ge=1)
+    bar_days: int = Field(800, ge=30, description="calendar days of daily bars per instrument")
+
+
+class HttpSettings(Section):
+    """Towards the providers."""
+
+    connect_timeout: float = Field(5.0, gt=0, le=120)
+    read_timeout: float = Field(10.0, gt=0, le=120)
+    total_timeout: float = Field(20.0, gt=0, le=600)
+    max_bytes: Bytes = Field(8 << 20, ge=1024, description="cap on one answer, after decompression")
+    connections: int = Field(8, ge=1, le=100)
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    data_dir: Path = Path("evertick-data")
+    database_url: str | None = Field(None, description="default: SQLite in DATA_DIR")
+    redis_url: SecretStr | None = Field(None, description="default: the embedded board")
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    api_token: SecretStr | None = None
+    roles: Names = ROLES
+    mode: Literal["embedded", "distributed"] = "embedded"
+    locales: Names = ("vi", "en")
+    timezone: Zone = "Asia/Ho_Chi_Minh"
+    indices_every: str = "3m"
+    report_every: str = "3h..6h"
+    report_on_start: bool = Field(False, description="make a report at once when there is none yet")
+    job_attempts: int = Field(4, ge=1, le=20, description="how often a failing slot is tried")
+    job_max_run: float = Field(900.0, gt=1, description="seconds after which a run is cancelled")
+    lease: float = Field(30.0, ge=1, description="seconds; renewed every third of it")
+    memory_limit: Bytes | None = Field(None, ge=32 << 20, description="default: the cgroup's, else 256 MiB")
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    universe: Path | None = Field(None, description="a CSV file in place of the built-in instruments")
+    http: HttpSettings = HttpSettings()
+    retention: RetentionSettings = RetentionSettings()
+    sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _together(self) -> Settings:
+        if unknown := set(self.roles) - set(ROLES):
+            raise ValueError(f"ROLES: '{sorted(unknown)[0]}' is not a role; choose among {', '.join(ROLES)}")
+        if not self.roles:
+            raise ValueError(f"ROLES is empty; choose among {', '.join(ROLES)}")
+        if not self.locales or len(set(self.locales)) != len(self.locales):
+            raise ValueError("LOCALES names no language, or one twice; write for example vi,en")
+        if not self.loopback and self.api_token is None:
+            raise ValueError(
+                f"HOST={self.host} would open the server to others without a token; "
+                "set API_TOKEN, or HOST=127.0.0.1 to stay on this machine"
+            )
+        if self.api_token is not None and len(self.api_token.get_secret_value()) < 16:
+            raise ValueError("API_TOKEN is shorter than 16 characters; make one with: openssl rand -hex 24")
+        if self.mode == "distributed" and not self.database_url_or_default.startswith("postgresql"):
+            raise ValueError("MODE=distributed needs PostgreSQL: SQLite cannot be shared; set DATABASE_URL=postgresql://…")
+        if self.mode == "distributed" and self.redis_url is None:
+            raise ValueError("MODE=distributed needs a board that processes share; set REDIS_URL=redis://…")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def database_url_or_default(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'evertick.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=_toml_file)
+        return init_settings, env_settings, toml
+
+
+_toml_file: Path | None = None
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings once.
+
+    ``config`` is ``evertick.toml`` (or ``$EVERTICK_CONFIG``); a missing default file is no error, a missing named one is.
+    Raises `SettingsError` with one line for everything that is wrong, each naming the setting.
+    """
+    global _toml_file
+    environ = os.environ if environ is None else environ
+    named = config or (Path(environ["EVERTICK_CONFIG"]) if environ.get("EVERTICK_CONFIG") else None)
+    file = named or Path("evertick.toml")
+    if named and not file.is_file():
+        raise SettingsError(f"the settings file {file} does not exist")
+    _refuse_unknown(environ)
+    try:
+        _toml_file = file if file.is_file() else None
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(e) for e in error.errors())) from None
+    except ValueError as error:  # a nested value that is no JSON, from pydantic-settings
+        raise SettingsError(str(error)) from None
+
+
+def _line(error: Any) -> str:
+    where = "__".join(str(p) for p in error["loc"]).upper()
+    why = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not a setting of Evertick; see docs/reference/settings.md"
+    if not where:
+        return str(why)
+    shown = error.get("input")
+    given = f"={shown}" if isinstance(shown, str | int | float) and not _secret(where) else ""
+    return f"{where}{given}: {why}"
+
+
+def _secret(name: str) -> bool:
+    return any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD", "URL"))
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """pydantic-settings passes over unknown variables; a typing error in one should not pass over a night."""
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
+    nested = {name.upper() for name, f in Settings.model_fields.items() if name in ("http", "retention", "sources")}
+    wrong = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX):
+            continue
+        top, _, rest = name.removeprefix(PREFIX).partition("__")
+        if top.upper() not in known or (rest and top.upper() not in nested):
+            close = _closest(top.upper(), known)
+            wrong.append(f"{name} is not a setting of Evertick" + (f"; did you mean {PREFIX}{close}?" if close else ""))
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+
+
+def _closest(name: str, known: set[str]) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, 1)), None)
