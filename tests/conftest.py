@@ -1,0 +1,63 @@
+"""Fixtures that every tier shares: real servers, started once a session when first asked for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import Server, find, postgres_server, redis_server
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_process: Server) -> Iterator[str]:
+    """An empty Redis of our own; the fixture ends by asserting that no client stayed connected."""
+    import redis
+
+    url = f"redis://127.0.0.1:{redis_process.port}/0"
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+        yield url
+        left = [c for c in client.client_list() if c["id"] != str(client.client_id())]
+        assert not left, f"Redis connections left open: {[c['addr'] for c in left]}"
+
+
+@pytest.fixture(scope="session")
+def postgres_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_process: Server) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database; ends by asserting that no connection stayed open."""
+    import psycopg
+
+    name = f"evertick_{next(_numbers)}"
+    admin = f"postgresql://evertick@127.0.0.1:{postgres_process.port}/postgres"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield f"postgresql://evertick@127.0.0.1:{postgres_process.port}/{name}"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        left = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    assert left == (0,), f"{left[0] if left else '?'} PostgreSQL connections left open"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'evertick.db'}"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return find("chromium", also="/usr/bin/chromium-browser")
