@@ -13,8 +13,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from evertick.errors import SettingsError
 
@@ -139,7 +154,9 @@ class Settings(BaseSettings):
         if self.api_token is not None and len(self.api_token.get_secret_value()) < 16:
             raise ValueError("API_TOKEN is shorter than 16 characters; make one with: openssl rand -hex 24")
         if self.mode == "distributed" and not self.database_url_or_default.startswith("postgresql"):
-            raise ValueError("MODE=distributed needs PostgreSQL: SQLite cannot be shared; set DATABASE_URL=postgresql://…")
+            raise ValueError(
+                "MODE=distributed needs PostgreSQL: SQLite cannot be shared; set DATABASE_URL=postgresql://…"
+            )
         if self.mode == "distributed" and self.redis_url is None:
             raise ValueError("MODE=distributed needs a board that processes share; set REDIS_URL=redis://…")
         return self
@@ -161,11 +178,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=_toml_file)
-        return init_settings, env_settings, toml
-
-
-_toml_file: Path | None = None
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -174,7 +187,6 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
     ``config`` is ``evertick.toml`` (or ``$EVERTICK_CONFIG``); a missing default file is no error, a missing named one is.
     Raises `SettingsError` with one line for everything that is wrong, each naming the setting.
     """
-    global _toml_file
     environ = os.environ if environ is None else environ
     named = config or (Path(environ["EVERTICK_CONFIG"]) if environ.get("EVERTICK_CONFIG") else None)
     file = named or Path("evertick.toml")
@@ -182,14 +194,24 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
         raise SettingsError(f"the settings file {file} does not exist")
     _refuse_unknown(environ)
     try:
-        _toml_file = file if file.is_file() else None
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})
+        return _reading(file)(**{k: v for k, v in overrides.items() if v is not None})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise SettingsError("\n".join(_line(e) for e in error.errors())) from None
     except ValueError as error:  # a nested value that is no JSON, from pydantic-settings
         raise SettingsError(str(error)) from None
+
+
+def _reading(file: Path) -> type[Settings]:
+    """`Settings` with ``file`` below the environment, if there is such a file."""
+    if not file.is_file():
+        return Settings
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    return FromFile
 
 
 def _line(error: Any) -> str:

@@ -1,0 +1,61 @@
+"""The one place where memory is released: after every run of every job, whatever its outcome."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from types import TracebackType
+
+from evertick.memory.gauge import Allocator
+
+TRIM_ABOVE = 4 << 20
+"""Bytes that malloc may keep for reuse before a release gives them back; below that, trimming costs more than it gives."""
+
+
+def settle(allocator: Allocator) -> None:
+    """Once, when the start is over: what lives now lives as long as the server, so the collector need not look at it again.
+
+    Afterwards a full collection looks only at what came since, which costs microseconds instead of tens of milliseconds.
+    """
+    allocator.steady()
+    gc.collect()
+    gc.freeze()
+    allocator.trim()
+
+
+def release(allocator: Allocator) -> int | None:
+    """Collect cycles, then give free pages back if the allocator holds many. Returns the heap bytes that this freed.
+
+    What a job held must be out of reach before this is called: its scopes closed, its frame gone.
+    """
+    before = allocator.heap()
+    gc.collect()
+    idle = allocator.idle()
+    if idle is not None and idle > TRIM_ABOVE:
+        allocator.trim()
+    after = allocator.heap()
+    return None if before is None or after is None else before - after
+
+
+def forget_frames(error: BaseException) -> None:
+    """Empty the frames that an error's traceback keeps alive, and those of its causes.
+
+    An exception in flight holds every frame it passed through, and those hold what the job had in its hands: without this,
+    a failed run keeps its data until the error itself is forgotten, which is after its receipt was written.
+    """
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        _clear(one.__traceback__)
+        rest += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            rest += one.exceptions
+
+
+def _clear(tb: TracebackType | None) -> None:
+    if tb is not None:
+        traceback.clear_frames(tb)
