@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from servers import Server, find, postgres_server, redis_server
 
 _numbers = itertools.count(1)

@@ -254,7 +254,7 @@ class Receipt:
     """Bytes of heap that the release itself gave back: heap before the release minus heap after it."""
     fds_delta: int | None
     tasks_delta: int
-    connections_delta: int
+    connections_delta: int | None
     overlapped: bool
     """Another job ran in this process meanwhile: left out of every proof."""
     release_s: float

@@ -14,7 +14,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ class Keeper:
     def now(self) -> dict[str, Any]:
         """What this process holds now, for people and for the API. Bytes; ``None`` where it cannot be measured here."""
         sample = self.gauge.sample()
-        shared = shared_out() or {"pss": None, "uss": None}
+        shared: Mapping[str, int | None] = shared_out() or {"pss": None, "uss": None}
         used = None if sample.rss is None else round(100 * sample.rss / self.limit, 1)
         return {
             "at": self.now_utc(),

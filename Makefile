@@ -1,0 +1,69 @@
+# Every target is complete by itself: it sets up what it needs, and only what is missing or changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STATIC := src/evertick/web/static/dist/manifest.json
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help install demo test test-tools lint format wheel bench requirements clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.venv/base: requirements/base.txt requirements/build.txt pyproject.toml
+	@echo "Setting up .venv (once) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Evertick needs Python 3.11 or later; name one with: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/base.txt
+	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+.venv/dev: .venv/base requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STATIC): .venv/base frontend/package-lock.json frontend/build.mjs $(wildcard frontend/src/*) scripts/build_assets.py
+	@$(BIN)/python scripts/build_assets.py pages
+
+.venv/catalogues: .venv/base $(wildcard src/evertick/reports/locale/*/LC_MESSAGES/*.po) scripts/build_assets.py
+	@$(BIN)/python scripts/build_assets.py catalogues
+	@touch $@
+
+install: .venv/base $(STATIC) .venv/catalogues  ## Set up .venv with the package and its page assets
+
+demo: install  ## Run the main job against the bundled simulator: no server, key or internet needed
+	@exec $(BIN)/evertick demo
+
+test: install .venv/dev test-tools  ## Run every test (real Redis, PostgreSQL and browser; installed if missing)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-tools:
+	@scripts/test_tools
+
+lint: install .venv/dev  ## Check style, types and the contract between the layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: .venv/dev
+	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .
+
+wheel: install .venv/dev  ## Build dist/*.whl and dist/*.tar.gz, page assets included
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@ls -1 dist
+
+bench: install .venv/dev  ## Measure speed and memory as ratios and against limits
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+requirements: .venv/dev  ## Resolve and pin the requirements anew
+	@scripts/lock
+
+clean:  ## Remove what the targets made, the data of the demo excepted
+	@rm -rf .venv dist frontend/node_modules src/evertick/web/static/dist
+	@find src -name '*.mo' -delete
