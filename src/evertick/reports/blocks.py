@@ -37,7 +37,12 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A message of the catalogue. ``msgid`` has ``{named}`` places for ``values``; ``plural`` chooses by ``values['n']``."""
+    """A message of the catalogue. ``msgid`` has ``{named}`` places for ``values``; ``plural`` chooses by ``values['n']``.
+
+    A value is a `Number`, a `Name`, another `Text`, a ``date`` (a day, no zone), an aware ``datetime``, an ``int`` (written
+    like ``Number(style="integer")``; ``n`` is always one), a ``str`` (written as it is, escaped), or a tuple of those, joined
+    as a list in the language (``a, b and c``; ``a, b và c``).
+    """
 
     msgid: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -90,7 +95,7 @@ class Table:
     caption: Text
     columns: Sequence[Column]
     rows: Iterable[Sequence[Any]]
-    """Cells: `Number`, `Name`, `Text`, ``datetime``, `Spark`, ``None``."""
+    """Cells: `Number`, `Name`, `Text`, ``datetime``, ``date``, `Spark`, ``None`` (a dash)."""
     brief: int | None = None
     """How many rows a printed brief shows; all of them if ``None``."""
 
@@ -154,6 +159,27 @@ class Cards:
     """Instrument cards, made one at a time while they are rendered: each reads its bars when its turn comes."""
 
     cards: AsyncIterable[Card]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands above the sections: title, times, languages, and where the shared parts are.
+
+    For RENDERER: the workflow makes one per language; ``css`` and ``js`` are content hashes (``/assets/{hash}.css``).
+    """
+
+    report: str
+    """The report's id."""
+    title: Text
+    as_of: datetime
+    """Of the snapshot."""
+    created: datetime
+    languages: Sequence[str]
+    """All of them, the first one first; for the language switch."""
+    headline: Sentence
+    """The first key point, for ``<meta name="description">`` and the lead."""
+    css: str = ""
+    js: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,241 @@
+"""What the analysis found: small, frozen, without bars, shared by every language.
+
+A `Facts` keeps its numbers in one ``array('d')`` (about 0.7 KB an instrument with everything on it), NaN standing for
+"not known"; the named attributes give ``float`` or ``None``.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from evertick.model import Group, Instrument, Session, SourceStatus
+
+NAN = float("nan")
+_fields: list[str] = []
+
+
+class Fact:
+    """One named place in `Facts.values`."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.index = len(_fields)
+        _fields.append(name)
+
+    def __get__(self, facts: Any, owner: type | None = None) -> float | None:
+        value = facts.values[self.index]
+        return None if value != value else value
+
+
+class _Named:
+    """The places, in order. Prices in the instrument's unit; ``change``, returns, volatility, drawdown in percent."""
+
+    __slots__ = ()
+
+    price = Fact()
+    change = Fact()
+    """1D: against the previous close of the session."""
+    previous_close = Fact()
+    day_high = Fact()
+    day_low = Fact()
+    volume = Fact()
+    market_cap = Fact()
+    ret_1w = Fact()
+    ret_1m = Fact()
+    ret_3m = Fact()
+    ret_ytd = Fact()
+    ret_1y = Fact()
+    high_52w = Fact()
+    low_52w = Fact()
+    position_52w = Fact()
+    """0 at the 52-week low, 1 at the high."""
+    sma20 = Fact()
+    sma50 = Fact()
+    sma200 = Fact()
+    ema12 = Fact()
+    ema26 = Fact()
+    macd = Fact()
+    macd_signal = Fact()
+    macd_histogram = Fact()
+    rsi14 = Fact()
+    band_upper = Fact()
+    band_lower = Fact()
+    atr14 = Fact()
+    vol20 = Fact()
+    vol60 = Fact()
+    drawdown = Fact()
+    """Below the 52-week high of closes: 0 or negative."""
+    max_drawdown = Fact()
+    """Deepest within the last year: 0 or negative."""
+    z60 = Fact()
+    beta60 = Fact()
+    correlation60 = Fact()
+    sigma = Fact()
+    """1D change in standard deviations of the 60 daily moves before it."""
+    biggest_in = Fact()
+    """Sessions back to the last move at least as large (the number of bars, when there is none)."""
+    streak = Fact()
+    """Sessions in a row that rose (positive) or fell (negative)."""
+    cross = Fact()
+    """SMA 50 over (positive) or under (negative) SMA 200: sessions ago, 1 = at the last bar; unknown if not within 5."""
+    turn200 = Fact()
+    """The close went over (positive) or under (negative) SMA 200 at the last bar: sessions it had been on the other side."""
+    new_52w = Fact()
+    """1 when the last close is the highest of the year, -1 when it is the lowest."""
+    bars = Fact()
+    """How many daily bars stand behind this."""
+
+
+FIELDS: tuple[str, ...] = tuple(_fields)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts(_Named):
+    """All that the report keeps of one instrument."""
+
+    instrument: Instrument
+    as_of: datetime | None
+    source: str | None
+    fresh: bool
+    session: Session
+    spark: array[float]
+    """typecode ``f``; at most 32 prices, oldest first"""
+    values: array[float]
+    """typecode ``d``, one for each of `FIELDS`"""
+
+    @property
+    def id(self) -> str:
+        return self.instrument.id
+
+    @property
+    def group(self) -> Group:
+        return self.instrument.group
+
+    @property
+    def fallback(self) -> bool:
+        """The quote came from another source than the first one the universe names."""
+        return self.source is not None and self.source != next(iter(self.instrument.symbols), self.source)
+
+
+def facts(
+    instrument: Instrument,
+    known: Mapping[str, float | None],
+    *,
+    as_of: datetime | None = None,
+    source: str | None = None,
+    fresh: bool = False,
+    session: Session = Session.CLOSED,
+    spark: Sequence[float] = (),
+) -> Facts:
+    """`Facts` from names to numbers; what is not given is unknown. Raises `KeyError` for a name that is not one."""
+    values = array("d", [NAN]) * len(FIELDS)
+    for name, value in known.items():
+        values[_index[name]] = NAN if value is None else value
+    return Facts(instrument, as_of, source, fresh, session, array("f", spark), values)
+
+
+_index = {name: i for i, name in enumerate(FIELDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Breadth:
+    """How many of a group rose and fell, and how many stand over their averages."""
+
+    advancing: int
+    declining: int
+    unchanged: int
+    over50: int
+    of50: int
+    over200: int
+    of200: int
+    highs: int
+    lows: int
+
+    @property
+    def total(self) -> int:
+        return self.advancing + self.declining + self.unchanged
+
+    @property
+    def share50(self) -> float | None:
+        """Percent of those with an SMA 50."""
+        return 100 * self.over50 / self.of50 if self.of50 else None
+
+    @property
+    def share200(self) -> float | None:
+        return 100 * self.over200 / self.of200 if self.of200 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Movers:
+    """Ids, the strongest move first."""
+
+    top: tuple[str, ...]
+    bottom: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """Correlations of daily log returns over the last 60 common days; ``cells`` row by row, NaN where unknown."""
+
+    ids: tuple[str, ...]
+    cells: array[float]
+    days: int
+
+    def at(self, row: int, column: int) -> float | None:
+        value = self.cells[row * len(self.ids) + column]
+        return None if value != value else value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One value a day, oldest first; ``day`` holds ordinals (typecode ``i``), ``values`` floats (typecode ``f``)."""
+
+    id: str
+    day: array[int]
+    values: array[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """Everything the writer needs but the bars of the cards."""
+
+    as_of: datetime
+    """Of the snapshot."""
+    made: datetime
+    """When the report is made: decides ages, sessions and wordings."""
+    facts: tuple[Facts, ...]
+    """In the order of the universe; instruments without a quote are there, with unknown prices."""
+    sources: tuple[SourceStatus, ...]
+    breadth: Mapping[Group, Breadth]
+    movers: Mapping[Group, Movers]
+    correlation: Matrix | None = None
+    lines: tuple[Series, ...] = ()
+    """Closes of the last year of the leading indices; the section makes them start at 100."""
+    drawdowns: tuple[Series, ...] = ()
+    """Percent below the highest close so far within the last year."""
+    warnings: tuple[str, ...] = ()
+    _by_id: dict[str, Facts] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {f.id: f for f in self.facts})
+
+    @property
+    def day(self) -> date:
+        """The date (UTC) that chooses the wordings."""
+        return self.made.date()
+
+    def get(self, instrument_id: str) -> Facts | None:
+        """The facts of one instrument if it has a price, else ``None``."""
+        found = self._by_id.get(instrument_id)
+        return found if found is not None and found.price is not None else None
+
+    def of(self, *groups: Group) -> Iterator[Facts]:
+        """Those of the groups that have a price, in the order of the universe."""
+        return (f for f in self.facts if f.group in groups and f.price is not None)
+
+    @property
+    def quoted(self) -> int:
+        return sum(f.price is not None for f in self.facts)
