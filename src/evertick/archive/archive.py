@@ -1,0 +1,73 @@
+"""The archive: reports, bars, receipts and the ledger of slots, over one engine that is opened and closed here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from evertick.archive.bars import BarStore
+from evertick.archive.database import Engine, check_schema, is_sqlite, open_engine, shown, sqlite_path
+from evertick.archive.lock import owned
+from evertick.archive.receipts import ReceiptStore
+from evertick.archive.reports import ReportStore
+from evertick.errors import SchemaMismatch
+from evertick.model import Clock
+
+if TYPE_CHECKING:
+    from evertick.archive.ledger import Ledger
+
+
+class Archive:
+    """What `open_archive` opens. ``url`` may hold a password: show `name` instead."""
+
+    reports: ReportStore
+    bars: BarStore
+    receipts: ReceiptStore
+    ledger: Ledger
+
+    def __init__(self, engine: Engine, url: str, clock: Clock, ledger: Any) -> None:
+        self.engine = engine
+        self.url = url
+        self.name = shown(url)
+        self.reports = ReportStore(engine, clock)
+        self.bars = BarStore(engine, clock)
+        self.receipts = ReceiptStore(engine)
+        self.ledger = ledger
+
+    def connections(self) -> int:
+        """Connections of the pool that are checked out now."""
+        return self.engine.connections()
+
+    async def ping(self) -> None:
+        """One round trip to the database. Raises `ArchiveError`."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+
+@asynccontextmanager
+async def open_archive(url: str, clock: Clock, *, owner_lock: Path | None = None) -> AsyncIterator[Archive]:
+    """The archive in the database at ``url`` (``sqlite:///…``, ``postgresql://…``), closed at the end of the block.
+
+    ``owner_lock`` is the lock file of the data folder: with it, no second process opens the same folder.
+
+    Raises `SettingsError` (unusable URL), `DataFolderInUse`, `SchemaMismatch` (run ``evertick db upgrade``) and the
+    other `ArchiveError`\\ s; nothing stays open when it raises.
+    """
+    try:
+        from evertick.archive.ledger import Ledger
+    except ModuleNotFoundError:  # until that file is there
+        Ledger = lambda engine, url: None  # type: ignore  # noqa: E731
+
+    async with AsyncExitStack() as stack:
+        if owner_lock is not None:
+            stack.enter_context(owned(owner_lock))
+        if is_sqlite(url) and not sqlite_path(url).is_file():  # the driver would make an empty one
+            raise SchemaMismatch(f"There is no database {sqlite_path(url)} yet.", hint="Run: evertick db upgrade")
+        engine = open_engine(url)
+        stack.push_async_callback(engine.dispose)
+        await check_schema(engine, url)
+        yield Archive(engine, url, clock, Ledger(engine, url))
