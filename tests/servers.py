@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -32,8 +32,10 @@ def find(program: str, *, also: str = "") -> str:
 class Server:
     """A server process that can be stopped, killed and started again on the same port and data."""
 
-    def __init__(self, command: list[str], port: int, user: str | None = None) -> None:
-        self.command, self.port, self.user = command, port, user
+    def __init__(
+        self, command: list[str], port: int, user: str | None = None, ready: Callable[[int], bool] = lambda port: True
+    ) -> None:
+        self.command, self.port, self.user, self.ready = command, port, user, ready
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,7 +45,8 @@ class Server:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
-                return
+                if self.ready(self.port):
+                    return
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.command[0]} ended with {self.process.returncode} at its start")
             time.sleep(0.02)
@@ -80,6 +83,17 @@ def redis_server(folder: Path) -> Iterator[Server]:
         server.stop()
 
 
+def _postgres_ready(port: int) -> bool:
+    """It listens some time before it answers ("the database system is starting up")."""
+    import psycopg
+
+    try:
+        psycopg.connect(f"postgresql://evertick@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def postgres_server(folder: Path) -> Iterator[Server]:
     """A cluster in ``folder``, trusting local connections of the user ``evertick``, fsync off."""
@@ -105,7 +119,7 @@ def postgres_server(folder: Path) -> Iterator[Server]:
     command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    server = Server(command, port, user)
+    server = Server(command, port, user, _postgres_ready)
     server.start()
     try:
         yield server
