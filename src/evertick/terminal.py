@@ -1,0 +1,136 @@
+"""What the commands print: tables for people, JSON for pipes. Rich is imported only when something is drawn."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from evertick.memory import size
+
+
+def say(text: str) -> None:
+    """One line for people, on the standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def as_json(value: Any) -> None:
+    say(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for n, column in enumerate(columns):
+        drawn.add_column(column, justify="right" if n in right else "left", no_wrap=n == 0)
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text("–" if cell is None else str(cell)) for cell in row))
+    Console().print(drawn)
+
+
+def change(value: float | None) -> Any:
+    """A change in percent with its sign and arrow; the colour says nothing that the sign does not."""
+    from rich.text import Text
+
+    if value is None:
+        return Text("–")
+    arrow = "▲" if value > 0 else "▼" if value < 0 else " "
+    return Text(f"{arrow} {value:+.2f} %", style="green" if value > 0 else "red" if value < 0 else "")
+
+
+def age(seconds: float | None) -> str:
+    """Seconds as people say them: ``42 s``, ``3 min``, ``5 h``, ``2 d``."""
+    if seconds is None:
+        return "–"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def when(value: str | datetime | None) -> str:
+    """An instant in the local time of this machine, to the second."""
+    if value is None:
+        return "–"
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[float, str], None]]:
+    """A bar on the standard error while something long runs; call it with the share done and the stage."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda share, stage: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn(text),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        task = bars.add_task("", total=1.0)
+        yield lambda share, stage: bars.update(task, completed=share, description=stage)
+
+
+def indices(document: Mapping[str, Any]) -> None:
+    """The document of ``GET /api/v1/indices`` as a table."""
+    rows = [
+        (q["id"], q["name"], f"{q['price']:,.6g}", change(q["change_pct"]), q["currency"], age(q["age_s"]),
+         q["session"] if q["fresh"] else f"{q['session']}, stale", q["source"])
+        for q in document["quotes"]
+    ]  # fmt: skip
+    table(
+        f"Latest quotes, as of {when(document['as_of'])}",
+        ("id", "name", "price", "1D", "unit", "age", "session", "source"),
+        rows,
+        right=(2, 3, 5),
+    )
+    for source in document["sources"]:
+        error = f": {source['error']}" if source.get("error") else ""
+        say(f"{source['name']}: {source['state']}, {source['quotes']} quotes{error}")
+
+
+def memory(now: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        ("rss", size(now["rss"]), "resident set"),
+        ("pss / uss", f"{size(now['pss'])} / {size(now['uss'])}", "proportional / private"),
+        ("heap", size(now["heap"]), f"in use; {size(now['heap_idle'])} kept by malloc for reuse"),
+        ("blocks", f"{now['blocks']:,}", "live pymalloc blocks"),
+        ("limit", size(now["limit"]), f"from the {now['limit_source']}; {now['used_pct']} % used"),
+        ("descriptors", now["fds"], f"{now['sockets']} of them sockets"),
+        ("connections", now["connections"], "open in the pools"),
+        ("tasks / threads", f"{now['tasks']} / {now['threads']}", ""),
+    ]
+    table(f"Memory of process {now['pid']}, up since {when(now['started'])}", ("quantity", "now", ""), rows, right=(1,))
+    table(
+        "Newest receipts",
+        ("started", "job", "outcome", "seconds", "retained", "peak", "rss", "fds", ""),
+        [
+            (when(r["started"]), r["job"], r["outcome"], f"{r['duration_s']:.2f}", size(r["retained"]),
+             size(r["peak_rss"]), size(r["rss_after"]), r["fds_delta"], "overlapped" if r["overlapped"] else "")
+            for r in receipts
+        ],
+        right=(3, 4, 5, 6, 7),
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+
+from evertick.errors import SettingsError
+from evertick.settings import HttpSettings, RetentionSettings, Settings, SourceSettings, load, parse_bytes
+
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("EVERTICK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_are_those_of_the_design():
+    settings = load()
+    assert (settings.host, settings.port, settings.locales) == ("127.0.0.1", 8000, ("vi", "en"))
+    assert (settings.indices_every, settings.report_every) == ("3m", "3h..6h")
+    assert settings.roles == ("web", "schedule", "work")
+    assert settings.database_url_or_default == "sqlite:///evertick-data/evertick.db"
+
+
+def test_environment_over_file_over_defaults(monkeypatch, tmp_path):
+    (tmp_path / "evertick.toml").write_text('port = 9000\nlocales = ["en"]\n[sources.yahoo]\nenabled = false\n')
+    assert load().port == 9000
+    monkeypatch.setenv("EVERTICK_PORT", "9001")
+    settings = load()
+    assert (settings.port, settings.locales, settings.sources["yahoo"].enabled) == (9001, ("en",), False)
+    assert load(port=9002).port == 9002
+
+
+def test_a_named_file_must_be_there(tmp_path):
+    with pytest.raises(SettingsError, match="does not exist"):
+        load(tmp_path / "other.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("EVERTICK_PROT", "1", "did you mean EVERTICK_PORT"),
+        ("EVERTICK_PORT", "70000", "PORT=70000"),
+        ("EVERTICK_PORT", "web", "PORT=web"),
+        ("EVERTICK_HOST", "0.0.0.0", "API_TOKEN"),
+        ("EVERTICK_ROLES", "web,cook", "'cook' is not a role"),
+        ("EVERTICK_LOCALES", "vi,vi", "one twice"),
+        ("EVERTICK_LOCALES", "", "vi"),
+        ("EVERTICK_TIMEZONE", "Mars/Olympus", "not a time zone"),
+        ("EVERTICK_MEMORY_LIMIT", "12Q", "not a size"),
+        ("EVERTICK_MEMORY_LIMIT", "1M", "greater than or equal"),
+        ("EVERTICK_RETENTION__REPORTS", "0", "RETENTION__REPORTS=0"),
+        ("EVERTICK_RETENTION__REPROTS", "5", "is not a setting"),
+        ("EVERTICK_SOURCES__YAHOO__COLOUR", "red", "is not a setting"),
+        ("EVERTICK_MODE", "distributed", "needs PostgreSQL"),
+        ("EVERTICK_LOG_FORMAT", "xml", "LOG_FORMAT=xml"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(monkeypatch, name, value, says):
+    monkeypatch.setenv(name, value)
+    if value == "":
+        assert load().locales == ("vi", "en")
+        return
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_secrets_are_never_shown(monkeypatch):
+    monkeypatch.setenv("EVERTICK_API_TOKEN", "hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("EVERTICK_API_TOKEN", "a-token-long-enough")
+    monkeypatch.setenv("EVERTICK_SOURCES__YAHOO__API_KEY", "s3cr3t")
+    shown = repr(load())
+    assert "a-token-long-enough" not in shown
+    assert "s3cr3t" not in shown
+
+
+def test_a_broken_file_is_said(tmp_path):
+    (tmp_path / "evertick.toml").write_text("port = = 1")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        load()
+
+
+@pytest.mark.parametrize(("text", "number"), [("256M", 256 << 20), ("1.5 GiB", 3 << 29), ("4096", 4096), ("1g", 1 << 30)])
+def test_sizes(text, number):
+    assert parse_bytes(text) == number
+
+
+def test_every_setting_is_in_the_reference():
+    text = DOCS.read_text()
+    nested = {"http": HttpSettings, "retention": RetentionSettings, "sources": SourceSettings}
+    names = []
+    for name in Settings.model_fields:
+        if name not in nested:
+            names.append(name.upper())
+            continue
+        middle = "<NAME>__" if name == "sources" else ""
+        names += [f"{name.upper()}__{middle}{field.upper()}" for field in nested[name].model_fields]
+    assert [name for name in names if f"`{name}`" not in text] == []
