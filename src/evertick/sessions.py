@@ -1,0 +1,233 @@
+"""When the markets trade: opening hours of the exchanges in their own time zones, safe across daylight saving.
+
+A table of weekly hours and nothing else. **Holidays are not in it yet**: they come in a later version, generated from
+an exchange calendar at release time; until then a holiday counts as a trading day on which no new price arrives, and
+what is shown says "stale" on such a day. Half days are not in it either.
+
+Hours are those of continuous trading, auctions at the close included, as the exchanges publish them. All instants
+are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from evertick.model import Instrument, Quote, Session
+
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
+"""The `next_change` of what never opens or closes."""
+BREAK_AT_MOST: Final = timedelta(hours=3)
+"""A pause up to this long between two trading periods is a break, a longer one means closed."""
+GRACE_BEFORE_CLOSE: Final = timedelta(minutes=30)
+"""A price this long before the close still is the day's last: thin markets print no trade in the last minutes."""
+DAILY_S: Final = 36 * 3600.0
+"""What is published once a day is fresh for a day and a half."""
+
+_DAY = 24 * 60
+_INSTANT = timedelta(microseconds=1)
+Hours = tuple[tuple[int, int], ...]
+Period = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """``week`` holds seven tuples, Monday first, of (open, close) in minutes after local midnight of that day; a close
+    past 1,440 lies on a later day. An empty week never closes."""
+
+    code: str
+    name: str
+    tz: str
+    week: tuple[Hours, ...] = ()
+    daily: bool = False
+    """Not traded but published once a day."""
+
+    @property
+    def always(self) -> bool:
+        return not self.week
+
+
+def _minutes(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _hours(text: str) -> Hours:
+    """``9:00-11:30 13:00-14:45`` as minutes; ``+1`` after a time means the day after."""
+    periods = []
+    for period in text.split():
+        start, _, end = period.partition("-")
+        end, _, later = end.partition("+")
+        periods.append((_minutes(start), _minutes(end) + int(later or 0) * _DAY))
+    return tuple(periods)
+
+
+def _week(days: str, text: str, **others: str) -> tuple[Hours, ...]:
+    """``days`` such as ``mon-fri`` or ``sun-thu`` with the same hours, single other days by name."""
+    names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    first, _, last = days.partition("-")
+    i, j = names.index(first), names.index(last or first)
+    among = {names[(i + k) % 7] for k in range((j - i) % 7 + 1)}
+    return tuple(_hours(others[n]) if n in others else _hours(text) if n in among else () for n in names)
+
+
+def _weekdays(code: str, name: str, tz: str, hours: str, **others: str) -> Exchange:
+    return Exchange(code, name, tz, _week("mon-fri", hours, **others))
+
+
+_NIGHTS = "17:00-16:00+1"
+
+_TABLE = (
+    Exchange("24/7", "Always open", "UTC"),
+    Exchange("DAILY", "Published once a day", "UTC", daily=True),
+    Exchange("FX", "Foreign exchange", "America/New_York", _week("sun", "17:00-17:00+5")),
+    # the Americas
+    _weekdays("XNYS", "New York Stock Exchange", "America/New_York", "9:30-16:00"),
+    _weekdays("XNAS", "Nasdaq", "America/New_York", "9:30-16:00"),
+    _weekdays("XCBO", "Cboe", "America/Chicago", "8:30-15:15"),
+    _weekdays("UST", "US Treasury yields (Cboe)", "America/Chicago", "7:20-14:00"),
+    Exchange("CME", "CME Globex: metals and energy", "America/Chicago", _week("sun-thu", _NIGHTS)),
+    Exchange(
+        "CBOT",
+        "CBOT grains",
+        "America/Chicago",
+        _week("mon-thu", "8:30-13:20 19:00-7:45+1", fri="8:30-13:20", sun="19:00-7:45+1"),
+    ),
+    _weekdays("IFUS", "ICE Futures US: softs", "America/New_York", "4:15-13:30"),
+    _weekdays("XTSE", "Toronto Stock Exchange", "America/Toronto", "9:30-16:00"),
+    # Mexico has no daylight saving any more, and its exchange keeps New York's hours
+    _weekdays("XMEX", "Bolsa Mexicana de Valores", "America/New_York", "9:30-16:00"),
+    _weekdays("BVMF", "B3, São Paulo", "America/Sao_Paulo", "10:00-17:55"),
+    _weekdays("XBUE", "Buenos Aires", "America/Argentina/Buenos_Aires", "11:00-17:00"),
+    _weekdays("XSGO", "Santiago", "America/Santiago", "9:30-16:00"),
+    # Europe
+    _weekdays("XLON", "London Stock Exchange", "Europe/London", "8:00-16:35"),
+    _weekdays("XETR", "Xetra, Frankfurt", "Europe/Berlin", "9:00-17:35"),
+    _weekdays("XPAR", "Euronext Paris", "Europe/Paris", "9:00-17:35"),
+    _weekdays("XAMS", "Euronext Amsterdam", "Europe/Amsterdam", "9:00-17:35"),
+    _weekdays("XBRU", "Euronext Brussels", "Europe/Brussels", "9:00-17:35"),
+    _weekdays("XLIS", "Euronext Lisbon", "Europe/Lisbon", "8:00-16:35"),
+    _weekdays("XMIL", "Borsa Italiana", "Europe/Rome", "9:00-17:35"),
+    _weekdays("XMAD", "Bolsa de Madrid", "Europe/Madrid", "9:00-17:35"),
+    _weekdays("XSWX", "SIX Swiss Exchange", "Europe/Zurich", "9:00-17:30"),
+    _weekdays("XSTO", "Nasdaq Stockholm", "Europe/Stockholm", "9:00-17:30"),
+    _weekdays("XHEL", "Nasdaq Helsinki", "Europe/Helsinki", "10:00-18:30"),
+    _weekdays("XCSE", "Nasdaq Copenhagen", "Europe/Copenhagen", "9:00-17:00"),
+    _weekdays("XOSL", "Oslo Børs", "Europe/Oslo", "9:00-16:25"),
+    _weekdays("XWBO", "Wiener Börse", "Europe/Vienna", "9:00-17:35"),
+    _weekdays("XDUB", "Euronext Dublin", "Europe/Dublin", "8:00-16:30"),
+    _weekdays("XWAR", "Warsaw Stock Exchange", "Europe/Warsaw", "9:00-17:05"),
+    _weekdays("XIST", "Borsa İstanbul", "Europe/Istanbul", "10:00-18:10"),
+    _weekdays("ASEX", "Athens Exchange", "Europe/Athens", "10:15-17:20"),
+    # Asia and the Pacific
+    _weekdays("XTKS", "Tokyo Stock Exchange", "Asia/Tokyo", "9:00-11:30 12:30-15:30"),
+    _weekdays("XHKG", "Hong Kong Exchange", "Asia/Hong_Kong", "9:30-12:00 13:00-16:10"),
+    _weekdays("XSHG", "Shanghai Stock Exchange", "Asia/Shanghai", "9:30-11:30 13:00-15:00"),
+    _weekdays("XSHE", "Shenzhen Stock Exchange", "Asia/Shanghai", "9:30-11:30 13:00-15:00"),
+    _weekdays("XTAI", "Taiwan Stock Exchange", "Asia/Taipei", "9:00-13:30"),
+    _weekdays("XKRX", "Korea Exchange", "Asia/Seoul", "9:00-15:30"),
+    _weekdays("XBOM", "BSE, Mumbai", "Asia/Kolkata", "9:15-15:30"),
+    _weekdays("XNSE", "NSE, Mumbai", "Asia/Kolkata", "9:15-15:30"),
+    _weekdays("XSES", "Singapore Exchange", "Asia/Singapore", "9:00-12:00 13:00-17:16"),
+    _weekdays(
+        "XIDX", "Indonesia Stock Exchange", "Asia/Jakarta", "9:00-12:00 13:30-16:00", fri="9:00-11:30 14:00-16:00"
+    ),
+    _weekdays("XKLS", "Bursa Malaysia", "Asia/Kuala_Lumpur", "9:00-12:30 14:30-17:00"),
+    _weekdays("XBKK", "Stock Exchange of Thailand", "Asia/Bangkok", "10:00-12:30 14:00-16:40"),
+    _weekdays("XPHS", "Philippine Stock Exchange", "Asia/Manila", "9:30-12:00 13:00-15:00"),
+    _weekdays("XSTC", "Ho Chi Minh Stock Exchange (HOSE)", "Asia/Ho_Chi_Minh", "9:00-11:30 13:00-14:45"),
+    _weekdays("XHNX", "Hanoi Stock Exchange (HNX)", "Asia/Ho_Chi_Minh", "9:00-11:30 13:00-14:45"),
+    _weekdays("XASX", "Australian Securities Exchange", "Australia/Sydney", "10:00-16:11"),
+    _weekdays("XNZE", "New Zealand Exchange", "Pacific/Auckland", "10:00-16:45"),
+    # the Middle East and Africa
+    _weekdays("XTAE", "Tel Aviv Stock Exchange", "Asia/Jerusalem", "10:00-17:15", fri="10:00-13:50"),
+    Exchange("XSAU", "Saudi Exchange", "Asia/Riyadh", _week("sun-thu", "10:00-15:10")),
+    Exchange("XCAI", "Egyptian Exchange", "Africa/Cairo", _week("sun-thu", "10:00-14:30")),
+    _weekdays("XJSE", "Johannesburg Stock Exchange", "Africa/Johannesburg", "9:00-17:00"),
+)
+
+EXCHANGES: Final[Mapping[str, Exchange]] = MappingProxyType({e.code: e for e in _TABLE})
+
+
+def session(exchange: str, at: datetime) -> Session:
+    """Whether ``exchange`` trades at ``at``. Raises `KeyError` for an exchange that is not in the table."""
+    if EXCHANGES[exchange].always:
+        return Session.ALWAYS
+    (_, closed), (opens, _) = _around(exchange, at)
+    if at < closed:
+        return Session.OPEN
+    return Session.BREAK if opens - closed <= BREAK_AT_MOST else Session.CLOSED
+
+
+def next_change(exchange: str, at: datetime) -> datetime:
+    """The first instant after ``at`` at which trading starts or stops; `NEVER` for what always trades."""
+    if EXCHANGES[exchange].always:
+        return NEVER
+    (_, closed), (opens, _) = _around(exchange, at)
+    return closed if at < closed else opens
+
+
+def last_close(exchange: str, at: datetime) -> datetime:
+    """When the last trading period before ``at`` ended, a lunch break's start too; ``at`` for what always trades."""
+    if EXCHANGES[exchange].always:
+        return at
+    before, _ = _around(exchange, at)
+    return before[1] if before[1] <= at else _around(exchange, before[0] - _INSTANT)[0][1]
+
+
+def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 900) -> bool:
+    """Whether ``quote`` is as new as its market lets it be.
+
+    While the market is open: at most ``within_s`` seconds old (in the first ``within_s`` of a session the price of the
+    last close counts too: delayed feeds have nothing newer). While it is closed: from the last half hour before the
+    last close, or later. What is published once a day: at most 36 hours old.
+    """
+    exchange = EXCHANGES[instrument.exchange]
+    age = (at - quote.as_of).total_seconds()
+    if exchange.always:
+        return age <= (DAILY_S if exchange.daily else within_s)
+    if age <= within_s:
+        return True
+    (opened, closed), _ = _around(exchange.code, at)
+    if at < closed and (at - opened).total_seconds() > within_s:
+        return False
+    return quote.as_of >= last_close(exchange.code, at) - GRACE_BEFORE_CLOSE
+
+
+def _around(exchange: str, at: datetime) -> tuple[Period, Period]:
+    """The trading period that began last, at or before ``at``, and the one that begins next."""
+    e = EXCHANGES[exchange]
+    today = at.astimezone(ZoneInfo(e.tz)).toordinal()
+    before: Period | None = None
+    day = today
+    while before is None:
+        before = next((p for p in reversed(_periods(exchange, day)) if p[0] <= at), None)
+        day -= 1
+    after: Period | None = None
+    day = before[0].astimezone(ZoneInfo(e.tz)).toordinal()
+    while after is None:
+        after = next((p for p in _periods(exchange, day) if p[0] > at), None)
+        day += 1
+    return before, after
+
+
+@lru_cache(
+    maxsize=512
+)  # pure: four days of every exchange, about 100 KB; without it a dashboard's answer costs 5 ms more
+def _periods(exchange: str, ordinal: int) -> tuple[Period, ...]:
+    """The trading periods that begin on one local day, in UTC."""
+    e = EXCHANGES[exchange]
+    day = date.fromordinal(ordinal)
+    return tuple((_instant(day, start, e.tz), _instant(day, end, e.tz)) for start, end in e.week[day.weekday()])
+
+
+def _instant(day: date, minutes: int, tz: str) -> datetime:
+    """The UTC instant of a wall-clock time; the earlier one of two, and what follows a gap for one that is skipped."""
+    days, minute = divmod(minutes, _DAY)
+    local = datetime.combine(day + timedelta(days=days), time(*divmod(minute, 60)), ZoneInfo(tz))
+    return local.astimezone(UTC)
