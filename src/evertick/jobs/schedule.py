@@ -228,7 +228,7 @@ class Schedule:
         anchor, or from now where that is past already. A clock that was put back starts afresh.
         """
         if known is None:
-            return Plan(None, (), 0, now, now if first_now else self.next(now, seed))
+            return Plan(now if first_now else None, (), 0, now, self.next(now, seed))
         spec, anchor, next_due = known
         if anchor - now > _SKEW:
             return Plan(None, (), 0, now, self.next(now, seed))

@@ -186,7 +186,7 @@ def test_a_first_start_fires_nothing_unless_told() -> None:
     assert (waiting.newest, waiting.anchor, waiting.next_due) == (None, NOW, NOW + timedelta(minutes=3))
     at_once = schedule.plan(None, NOW, first_now=True)
     assert at_once is not None
-    assert at_once.next_due == NOW
+    assert (at_once.newest, at_once.next_due) == (NOW, NOW + timedelta(minutes=3))
 
 
 def test_a_plan_does_not_drift() -> None:

@@ -1,0 +1,394 @@
+"""The ledger of slots in the database: who runs what, once, on any number of processes.
+
+Every method is one short transaction. Three rules of the database itself keep the promise, whatever the callers do:
+
+* ``(desk, job, due)`` is unique: two schedulers cannot make two slots of one occasion;
+* at most one leased slot for a job of a desk (a partial unique index): no job overlaps itself;
+* whatever is written about a held slot names its token: a worker that lost its lease writes nothing.
+
+PostgreSQL's claimers skip each other's rows (``FOR UPDATE SKIP LOCKED``); SQLite's wait for each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from evertick.archive.connection import Engine
+from evertick.archive.renewals import Renewals
+from evertick.archive.tables import schedules, slots
+from evertick.errors import Fenced, JobRefused, NotFound
+from evertick.model import Page, Slot, SlotState, slot_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from evertick.archive.connection import Connection
+
+WAITING_LIMIT = 20
+"""Submitted slots of one job that may wait; one more is refused."""
+PRUNE_STEP = 500
+_TRIES = 8
+_MICROSECOND = timedelta(microseconds=1)
+_OVER = (SlotState.DONE, SlotState.FAILED, SlotState.MISSED)
+
+
+class Planned(Protocol):
+    """What a schedule wants written; see `evertick.jobs.schedule.Plan`."""
+
+    @property
+    def newest(self) -> datetime | None: ...
+    @property
+    def missed(self) -> Sequence[datetime]: ...
+    @property
+    def coalesced(self) -> int: ...
+    @property
+    def anchor(self) -> datetime: ...
+    @property
+    def next_due(self) -> datetime: ...
+
+
+class Schedule(Protocol):
+    def plan(
+        self, known: tuple[str, datetime, datetime] | None, now: datetime, *, seed: str = "", first_now: bool = False
+    ) -> Planned | None: ...
+
+
+class Ledger:
+    """Slots and schedules in the database of ``engine``; ``url`` is for the heartbeat's own connection."""
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine = engine
+        self._url = url
+        self._postgres = engine.dialect.name == "postgresql"
+
+    # --- what is due -------------------------------------------------------------------------------------------------
+
+    async def plan(
+        self, desk: str, job: str, spec: str, schedule: Schedule, now: datetime, *, first_now: bool = False
+    ) -> list[Slot]:
+        """Write what ``schedule`` owes at ``now``; returns the slots this call made, oldest first.
+
+        Idempotent from any number of processes: the row of the schedule moves on once, whoever moves it writes the
+        slots in the same transaction. Missed slots are written as such; the newest counts them, together with slots
+        of the schedule that nobody had come to run.
+        """
+        mine = and_(schedules.c.desk == desk, schedules.c.job == job)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(schedules).where(mine))).first()
+        known = None if row is None else (row.spec, row.anchor, row.next_due)
+        plan = schedule.plan(known, now, seed=f"{desk}.{job}", first_now=first_now)
+        if plan is None:
+            return []
+        async with self._engine.begin() as connection:
+            stand = {"spec": spec, "anchor": plan.anchor, "next_due": plan.next_due}
+            if row is None:
+                written = await self._insert(connection, schedules, {"desk": desk, "job": job, **stand})
+            else:
+                unmoved = and_(mine, schedules.c.spec == row.spec, schedules.c.next_due == row.next_due)
+                moved = await connection.execute(update(schedules).where(unmoved).values(**stand))
+                written = bool(moved.rowcount)
+            if not written:
+                return []  # another process was faster and wrote the slots
+            return await self._write_plan(connection, desk, job, plan, now)
+
+    async def _write_plan(
+        self, connection: Connection, desk: str, job: str, plan: Planned, now: datetime
+    ) -> list[Slot]:
+        if plan.newest is None:
+            return []
+        waiting = and_(
+            slots.c.desk == desk,
+            slots.c.job == job,
+            slots.c.state == SlotState.DUE,
+            slots.c.trigger == "schedule",
+            slots.c.due < plan.newest,
+        )
+        # Older ones nobody ran are covered by the newest; one that failed and waited for a retry has failed.
+        await connection.execute(
+            update(slots).where(waiting, slots.c.attempts > 0).values(state=SlotState.FAILED, finished=now)
+        )
+        passed = await connection.execute(
+            update(slots).where(waiting).values(state=SlotState.MISSED, finished=now).returning(slots.c.coalesced)
+        )
+        coalesced = plan.coalesced + sum(count + 1 for (count,) in passed)
+        made = [Slot(slot_id(desk, job, due), desk, job, due, SlotState.MISSED, finished=now) for due in plan.missed]
+        made.append(Slot(slot_id(desk, job, plan.newest), desk, job, plan.newest, coalesced=coalesced))
+        return [slot for slot in made if await self._insert(connection, slots, _values(slot))]
+
+    async def submit(
+        self, desk: str, job: str, params: Mapping[str, Any], now: datetime, trigger: str = "manual"
+    ) -> Slot:
+        """A slot of its own that is due now (some microseconds later if that moment is taken).
+
+        Raises `JobRefused` when `WAITING_LIMIT` submitted slots of the job wait already.
+        """
+        waiting = select(func.count()).where(
+            slots.c.desk == desk, slots.c.job == job, slots.c.state == SlotState.DUE, slots.c.trigger != "schedule"
+        )
+        async with self._engine.begin() as connection:
+            if await connection.scalar(waiting) >= WAITING_LIMIT:
+                raise JobRefused(
+                    f"{WAITING_LIMIT} submitted runs of '{job}' wait already.", hint="Try again when some are done"
+                )
+            due = now
+            while True:
+                slot = Slot(slot_id(desk, job, due), desk, job, due, trigger=trigger, params=dict(params))
+                if await self._insert(connection, slots, _values(slot)):
+                    return slot
+                due += _MICROSECOND
+
+    async def _insert(self, connection: Connection, table: Any, values: Mapping[str, Any]) -> bool:
+        """False where a row of the same key is there already."""
+        if self._postgres:
+            from sqlalchemy.dialects.postgresql import insert as into
+        else:
+            from sqlalchemy.dialects.sqlite import insert as into  # type: ignore[assignment]
+        key = next(iter(table.primary_key))
+        fresh = into(table).values(**values).on_conflict_do_nothing().returning(key)
+        return (await connection.execute(fresh)).first() is not None
+
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    async def claim(
+        self, owner: str, jobs: Mapping[tuple[str, str], int], now: datetime, lease_s: float
+    ) -> Slot | None:
+        """Lease the oldest slot that is due and free, or whose lease of another owner ran out; ``None``: there is none.
+
+        ``jobs`` maps ``(desk, job)`` to the number of attempts a slot may have; one that had them all (its processes
+        died) becomes failed here. An owner never takes over from itself: it is alive and knows what it runs.
+        """
+        if not jobs:
+            return None
+        names = sorted(jobs)
+        values = {"me": owner, "at": now, "until": now + timedelta(seconds=lease_s), "jobs": names}
+        for _ in range(_TRIES):
+            if not self._postgres and not await self._anything(values):
+                return None  # SQLite's writers queue: only a reader may look every second
+            try:
+                async with self._engine.begin() as connection:
+                    row = (await connection.execute(_CLAIM, values)).first()
+                    if row is None:
+                        return None
+                    slot = _slot(row)
+                    allowed = jobs[slot.desk, slot.job]
+                    if slot.attempts <= allowed:
+                        return slot
+                    await connection.execute(update(slots).where(slots.c.id == slot.id).values(**_given_up(slot, now)))
+            except IntegrityError:
+                continue  # another slot of the same job was leased this moment; look again
+        return None
+
+    async def _anything(self, values: Mapping[str, Any]) -> bool:
+        async with self._engine.connect() as connection:
+            looked = {name: value for name, value in values.items() if name != "until"}
+            return await connection.scalar(_CANDIDATE, looked) is not None
+
+    def renewals(self) -> Renewals:
+        return Renewals(self._url)
+
+    async def progress(self, slot: Slot, progress: Mapping[str, Any]) -> None:
+        await self._write(slot, {"progress": dict(progress)})
+
+    async def finish(
+        self,
+        slot: Slot,
+        state: SlotState,
+        now: datetime,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+        retry_at: datetime | None = None,
+    ) -> Slot:
+        """End the lease with ``state``, or with ``retry_at`` make the slot due again from then on. Raises `Fenced`."""
+        values: dict[str, Any] = {"owner": None, "lease_until": None, "error": error}
+        if retry_at is None:
+            values |= {"state": state, "finished": now, "result": None if result is None else dict(result)}
+        else:
+            values |= {"state": SlotState.DUE, "not_before": retry_at}
+        return await self._write(slot, values)
+
+    async def release(self, slot: Slot) -> Slot:
+        """Hand a slot back on shutdown: due again at once, and the attempt does not count. Raises `Fenced`."""
+        values = {"state": SlotState.DUE, "owner": None, "lease_until": None, "attempts": slots.c.attempts - 1,
+                  "progress": None}  # fmt: skip
+        return await self._write(slot, values)
+
+    async def reclaim(self, now: datetime) -> int:
+        """Make every leased slot due again, the attempt counted; returns how many.
+
+        Only for the one owner of a data folder, at its start: its lock proves that no other process lives.
+        """
+        freed = {"state": SlotState.DUE, "owner": None, "lease_until": None, "progress": None}
+        async with self._engine.begin() as connection:
+            result = await connection.execute(update(slots).where(slots.c.state == SlotState.LEASED).values(**freed))
+            return int(result.rowcount)
+
+    async def _write(self, slot: Slot, values: Mapping[str, Any]) -> Slot:
+        held = and_(slots.c.id == slot.id, slots.c.token == slot.token, slots.c.state == SlotState.LEASED)
+        async with self._engine.begin() as connection:
+            row = (await connection.execute(update(slots).where(held).values(**values).returning(slots))).first()
+        if row is None:
+            raise Fenced(f"the lease of {slot.id} (token {slot.token}) went to another worker")
+        return _slot(row)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def get(self, id: str) -> Slot:
+        """Raises `NotFound`."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(slots).where(slots.c.id == id))).first()
+        if row is None:
+            raise NotFound(f"there is no job '{id}'", hint="Jobs that ended long ago are pruned")
+        return _slot(row)
+
+    async def list(
+        self, limit: int = 20, cursor: str | None = None, job: str | None = None, state: str | None = None
+    ) -> Page[Slot]:
+        """Newest due first. Raises ``ValueError`` for a cursor that did not come from here."""
+        query = select(slots).order_by(slots.c.due.desc(), slots.c.id.desc()).limit(limit + 1)
+        if job is not None:
+            query = query.where(slots.c.job == job)
+        if state is not None:
+            query = query.where(slots.c.state == state)
+        if cursor is not None:
+            due, id = _from_cursor(cursor)
+            query = query.where(or_(slots.c.due < due, and_(slots.c.due == due, slots.c.id < id)))
+        async with self._engine.connect() as connection:
+            found = [_slot(row) for row in await connection.execute(query)]
+        more = found[limit - 1] if len(found) > limit else None
+        return Page(found[:limit], None if more is None else _cursor(more))
+
+    async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
+        """``(desk, job, spec, next_due)`` of every schedule, the soonest first."""
+        query = select(schedules.c.desk, schedules.c.job, schedules.c.spec, schedules.c.next_due)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query.order_by(schedules.c.next_due, schedules.c.desk, schedules.c.job))
+        return [(row.desk, row.job, row.spec, row.next_due) for row in rows]
+
+    # --- housekeeping ------------------------------------------------------------------------------------------------
+
+    async def keep_schedules(self, jobs: Collection[tuple[str, str]]) -> int:
+        """Forget the schedules of all but these ``(desk, job)``; returns how many."""
+        others = delete(schedules)
+        if jobs:
+            others = others.where(tuple_(schedules.c.desk, schedules.c.job).not_in(sorted(jobs)))
+        async with self._engine.begin() as connection:
+            return int((await connection.execute(others)).rowcount)
+
+    async def prune(self, older_than: datetime) -> int:
+        """Delete slots that ended and were due before ``older_than``, in small steps; returns how many."""
+        old = select(slots.c.id).where(slots.c.due < older_than, slots.c.state.in_(_OVER)).limit(PRUNE_STEP)
+        gone = 0
+        while True:
+            async with self._engine.begin() as connection:
+                step = int((await connection.execute(delete(slots).where(slots.c.id.in_(old)))).rowcount)
+            gone += step
+            if step < PRUNE_STEP:
+                return gone
+
+
+# --- statements ------------------------------------------------------------------------------------------------------
+
+
+def _candidate() -> Any:
+    """The id of the slot to lease next: due and its job free, or leased by another whose lease is over."""
+    slot, running = slots.alias("slot"), slots.alias("running")
+    now, me = bindparam("at", type_=slots.c.due.type), bindparam("me", type_=slots.c.owner.type)
+    free = ~exists().where(
+        running.c.desk == slot.c.desk, running.c.job == slot.c.job, running.c.state == SlotState.LEASED
+    )
+    due = and_(
+        slot.c.state == SlotState.DUE,
+        slot.c.due <= now,
+        or_(slot.c.not_before.is_(None), slot.c.not_before <= now),
+        free,
+    )
+    over = and_(slot.c.state == SlotState.LEASED, slot.c.lease_until < now, slot.c.owner != me)
+    return (
+        select(slot.c.id)
+        .where(
+            slot.c.state.in_((SlotState.DUE, SlotState.LEASED)),  # for the index: the many that ended are not looked at
+            tuple_(slot.c.desk, slot.c.job).in_(bindparam("jobs", expanding=True)),
+            or_(due, over),
+        )
+        .order_by(slot.c.due, slot.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=slot)
+    )
+
+
+_CANDIDATE = _candidate()
+_CLAIM = (
+    update(slots)
+    .where(slots.c.id == _CANDIDATE.scalar_subquery())
+    .values(
+        state=SlotState.LEASED,
+        owner=bindparam("me", type_=slots.c.owner.type),
+        token=slots.c.token + 1,
+        attempts=slots.c.attempts + 1,
+        lease_until=bindparam("until", type_=slots.c.due.type),
+        started=bindparam("at", type_=slots.c.due.type),
+        not_before=None,
+        progress=None,
+    )
+    .returning(slots)
+)
+
+
+def _given_up(slot: Slot, now: datetime) -> dict[str, Any]:
+    tried = slot.attempts - 1
+    return {
+        "state": SlotState.FAILED,
+        "attempts": tried,
+        "owner": None,
+        "lease_until": None,
+        "finished": now,
+        "error": slot.error or f"given up: the process that ran it ended before its time, {tried} times",
+    }
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _values(slot: Slot) -> dict[str, Any]:
+    return {
+        "id": slot.id,
+        "desk": slot.desk,
+        "job": slot.job,
+        "due": slot.due,
+        "state": slot.state,
+        "trigger": slot.trigger,
+        "params": dict(slot.params),
+        "coalesced": slot.coalesced,
+        "finished": slot.finished,
+    }
+
+
+def _slot(row: Row[Any]) -> Slot:
+    values = dict(row._mapping)
+    values["state"] = SlotState(values["state"])
+    return Slot(**values)
+
+
+def _cursor(slot: Slot) -> str:
+    text = json.dumps([slot.due.isoformat(), slot.id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        due, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        when = datetime.fromisoformat(due)
+        if not isinstance(id, str) or when.tzinfo is None:
+            raise ValueError(cursor)
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise ValueError("the cursor is not one of a page of slots; start without one") from error
+    return when, id
