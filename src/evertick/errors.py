@@ -19,7 +19,8 @@
     │   ├── ArchiveLocked        another process holds it for too long
     │   ├── DataFolderInUse      another Evertick runs on this data folder
     │   ├── SchemaMismatch       its schema is not the one this version works with
-    │   └── NotFound             there is no such report, part or slot
+    │   ├── NotFound             there is no such report, part or slot
+    │   └── BadCursor            a page was asked for with a cursor that no list handed out (also a ``ValueError``)
     ├── ReportError              a report could not be made
     │   └── ReportRejected       validation found reasons not to publish it (``reasons``)
     └── JobError                 a job could not be run to its end
@@ -134,6 +135,10 @@ class SchemaMismatch(ArchiveError):
 
 
 class NotFound(ArchiveError):
+    pass
+
+
+class BadCursor(ArchiveError, ValueError):
     pass
 
 

@@ -122,7 +122,7 @@ def _begin_writing(sync: SyncConnection) -> Any:
 
 
 def _complete(sync: SyncConnection, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
-    return _closed(sync.execute(statement, parameters))  # type: ignore[return-value]
+    return _closed(sync.execute(statement, parameters))
 
 
 def _complete_driver(sync: SyncConnection, statement: str) -> CursorResult[Any]:

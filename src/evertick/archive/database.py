@@ -265,9 +265,10 @@ def _from_postgres(error: BaseException, name: str, gone: bool) -> ArchiveError 
         return ArchiveLocked(f"{name} was locked: {_line(error)}.", hint=_LOCKED_HINT)
     if state in ("42P01", "42703", "3F000"):
         return SchemaMismatch(f"{name}: {_line(error)}.", hint=_UPGRADE)
-    if state in ("28P01", "28000"):
+    # libpq gives no code for what fails while connecting, only the server's words.
+    if state in ("28P01", "28000") or "authentication failed" in str(error) or "no password supplied" in str(error):
         return ArchiveUnavailable(f"{name} refuses the user or password.", hint="Correct DATABASE_URL")
-    if state == "3D000":
+    if state == "3D000" or ("database" in str(error) and "does not exist" in str(error)):
         return ArchiveUnavailable(f"{name} does not exist.", hint="Make it first: createdb NAME")
     if state.startswith(("08", "57", "53")) or gone or (not state and kind in ("OperationalError", "InterfaceError")):
         return ArchiveUnavailable(f"{name} cannot be reached: {_line(error)}.", hint=_GONE_HINT)
