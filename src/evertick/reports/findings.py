@@ -7,7 +7,7 @@ A `Facts` keeps its numbers in one ``array('d')`` (about 0.7 KB an instrument wi
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -154,6 +154,25 @@ class Breadth:
     highs: int
     lows: int
 
+    @classmethod
+    def among(cls, facts: Iterable[Facts]) -> Breadth:
+        """Counts those that have a price; what has no average is not counted for that average."""
+        known = [f for f in facts if f.price is not None]
+        changes = [f.change for f in known if f.change is not None]
+        over50 = [f.price > f.sma50 for f in known if f.price is not None and f.sma50 is not None]
+        over200 = [f.price > f.sma200 for f in known if f.price is not None and f.sma200 is not None]
+        return cls(
+            advancing=sum(c > 0 for c in changes),
+            declining=sum(c < 0 for c in changes),
+            unchanged=sum(c == 0 for c in changes),
+            over50=sum(over50),
+            of50=len(over50),
+            over200=sum(over200),
+            of200=len(over200),
+            highs=sum(f.new_52w == 1 for f in known),
+            lows=sum(f.new_52w == -1 for f in known),
+        )
+
     @property
     def total(self) -> int:
         return self.advancing + self.declining + self.unchanged
@@ -191,7 +210,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """One value a day, oldest first; ``day`` holds ordinals (typecode ``i``), ``values`` floats (typecode ``f``)."""
+    """One value a day, oldest first; ``day`` holds ordinals (typecode ``i``), ``values`` floats (typecode ``d``)."""
 
     id: str
     day: array[int]
@@ -214,9 +233,10 @@ class Findings:
     correlation: Matrix | None = None
     lines: tuple[Series, ...] = ()
     """Closes of the last year of the leading indices; the section makes them start at 100."""
-    drawdowns: tuple[Series, ...] = ()
-    """Percent below the highest close so far within the last year."""
+    falls: tuple[Series, ...] = ()
+    """Closes of the last year of those whose drawdown is drawn and told."""
     warnings: tuple[str, ...] = ()
+    """What a keeper of the server should know, in plain English; not part of the report's text."""
     _by_id: dict[str, Facts] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -10,9 +10,12 @@ import random
 from array import array
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 from evertick.model import Bars, Group, Instrument, Quote, Snapshot, SourceStatus
-from evertick.reports.findings import Findings, facts
+from evertick.reports.analyse import analyse, daily_moves
+from evertick.reports.collect import examine
+from evertick.reports.findings import Findings
 
 NOW = datetime(2026, 11, 23, 9, 31, 20, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 23, 9, 30, 4, tzinfo=UTC)
@@ -209,25 +212,16 @@ async def bars(instrument: Instrument) -> Bars:
     return make_bars(instrument)
 
 
+@cache
 def findings() -> Findings:
-    """The findings of this market at `NOW`."""
-    shot = snapshot()
+    """The findings of this market at `NOW` (made once: they are frozen)."""
     rows = instruments()
-    known = []
+    shot = snapshot(rows)
+    moves = {id_: daily_moves(make_bars(i)) for i in rows if (id_ := i.id) in ("SPX", "BTC", "VNINDEX")}
+    found, kept = [], {}
     for instrument, q in zip(rows, shot.quotes, strict=True):
-        known.append(
-            facts(
-                instrument,
-                {
-                    "price": q.price,
-                    "change": q.change_pct,
-                    "previous_close": q.previous_close,
-                    "market_cap": q.market_cap,
-                },
-                as_of=q.as_of,
-                source=q.source,
-                fresh=True,
-                spark=q.spark,
-            )
-        )
-    return Findings(shot.as_of, NOW, tuple(known), shot.sources, {}, {})
+        facts, series = examine(instrument, q, make_bars(instrument), moves, NOW)
+        found.append(facts)
+        if series is not None:
+            kept[instrument.id] = series
+    return analyse(found, kept, snapshot_as_of=shot.as_of, made=NOW, sources=shot.sources)

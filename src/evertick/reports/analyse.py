@@ -1,0 +1,223 @@
+"""Turns bars and quotes into facts, and facts into findings. Pure: no I/O, no clock.
+
+`measure` looks at one instrument with its bars (about 1.5 ms for 500 of them); `analyse` looks across all of them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from zoneinfo import ZoneInfo
+
+from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
+from evertick.reports import indicators as i
+from evertick.reports import landmarks
+from evertick.reports.findings import NAN, Breadth, Facts, Findings, Matrix, Movers, Series, facts
+
+MOVERS = 15
+"""Top and bottom of each class."""
+YEAR_BARS_LEAST = 120
+"""A "52-week" high or low needs at least this many bars to be called one."""
+KEPT_BARS = 260
+FITS = (0.2, 5.0)
+"""A quote further than this from the last close is about something else than the bars (another unit, a split)."""
+
+
+def measure(
+    instrument: Instrument,
+    quote: Quote | None,
+    bars: Bars,
+    *,
+    zone: ZoneInfo,
+    benchmark: Mapping[int, float],
+    session: Session = Session.CLOSED,
+    fresh: bool = False,
+) -> Facts:
+    """All facts of one instrument. ``bars`` already has the quote in it (`with_quote`); ``benchmark`` is day to log return."""
+    if quote is None:
+        return facts(instrument, {}, session=session)
+    known: dict[str, float | None] = {
+        "price": quote.price,
+        "change": quote.change_pct,
+        "previous_close": quote.previous_close,
+        "day_high": quote.day_high,
+        "day_low": quote.day_low,
+        "volume": quote.volume,
+        "market_cap": quote.market_cap,
+        "bars": len(bars),
+    }
+    if known["change"] is None and quote.previous_close:
+        known["change"] = 100 * (quote.price / quote.previous_close - 1)
+    if len(bars) > 1:
+        known.update(_of_bars(bars, instrument.exchange == "24/7", benchmark))
+        if known["change"] is None and bars.close[-2] > 0 and _day(quote, zone) == bars.day[-1]:
+            known["change"] = 100 * (bars.close[-1] / bars.close[-2] - 1)
+        if known["volume"] is None:
+            known["volume"] = bars.volume[-1]
+    return facts(
+        instrument,
+        known,
+        as_of=quote.as_of,
+        source=quote.source,
+        fresh=fresh,
+        session=session,
+        spark=quote.spark or bars.last(32).close,
+    )
+
+
+def _of_bars(bars: Bars, always: bool, benchmark: Mapping[int, float]) -> dict[str, float | None]:
+    close = bars.close
+    returns = i.log_returns(close)
+    periods = i.DAYS_A_YEAR if always else i.SESSIONS_A_YEAR
+    start = i.year_start(bars.day)
+    year = close[start:]
+    high = max((v for v in bars.high[start:] if v == v), default=NAN)
+    low = min((v for v in bars.low[start:] if v == v), default=NAN)
+    high, low = max(high, max(year)), min(low, min(year))
+    sma50, sma200 = i.sma(close, 50), i.sma(close, 200)
+    line, signal, histogram = i.macd(close)
+    lower, _, upper = i.bollinger(close)
+    falls = i.drawdowns(year)
+    beta, correlation = i.beta_correlation(*i.paired(bars.day, returns, benchmark))
+    before = i.deviation(returns[-61:-1]) if len(returns) > 60 else NAN
+    known: dict[str, float | None] = {
+        "high_52w": high,
+        "low_52w": low,
+        "position_52w": i.position(close[-1], low, high),
+        "sma20": sum(close[-20:]) / 20 if len(close) >= 20 else NAN,
+        "sma50": sma50[-1],
+        "sma200": sma200[-1],
+        "ema12": i.ema(close, 12)[-1],
+        "ema26": i.ema(close, 26)[-1],
+        "macd": line[-1],
+        "macd_signal": signal[-1],
+        "macd_histogram": histogram[-1],
+        "rsi14": i.rsi(close)[-1],
+        "band_lower": lower,
+        "band_upper": upper,
+        "atr14": i.atr(bars.high, bars.low, close),
+        "vol20": i.volatility(returns, 20, periods),
+        "vol60": i.volatility(returns, 60, periods),
+        "drawdown": falls[-1],
+        "max_drawdown": min(falls),
+        "z60": i.zscore(close),
+        "beta60": beta,
+        "correlation60": correlation,
+        "sigma": returns[-1] / before if before > 1e-12 else NAN,
+        "biggest_in": i.sessions_to_as_large(returns),
+        "streak": i.streak(close),
+        "cross": i.cross(sma50, sma200),
+        "turn200": i.turn(close, sma200),
+    }
+    if len(year) >= YEAR_BARS_LEAST:
+        known["new_52w"] = (close[-1] > max(year[:-1])) - (close[-1] < min(year[:-1]))
+    for name, target in i.reference_days(date.fromordinal(bars.day[-1])).items():
+        known[name] = i.change_since(bars.day, close, target)
+    return known
+
+
+def with_quote(bars: Bars, quote: Quote | None, zone: ZoneInfo) -> Bars:
+    """The bars up to the quote: today's bar takes its price, or begins with it. An older quote changes nothing.
+
+    Bars that are about something else (a price outside `FITS` times the last close) are left out altogether.
+    """
+    if quote is None or not len(bars):
+        return bars
+    last = bars.close[-1]
+    if last > 0 and not FITS[0] < quote.price / last < FITS[1]:
+        return Bars.empty(bars.instrument)
+    day = _day(quote, zone)
+    if day < bars.day[-1]:
+        return bars
+    columns = [bars.day[:], bars.open[:], bars.high[:], bars.low[:], bars.close[:], bars.volume[:]]
+    if day > bars.day[-1]:
+        for column, value in zip(columns, (day, NAN, quote.price, quote.price, quote.price, NAN), strict=True):
+            column.append(value)  # type: ignore[arg-type]
+    high, low = columns[2], columns[3]
+    columns[4][-1] = quote.price
+    high[-1] = max(v for v in (high[-1], quote.price, quote.day_high) if v is not None and v == v)
+    low[-1] = min(v for v in (low[-1], quote.price, quote.day_low) if v is not None and v == v)
+    return Bars(bars.instrument, *columns)  # type: ignore[arg-type]
+
+
+def _day(quote: Quote, zone: ZoneInfo) -> int:
+    return quote.as_of.astimezone(zone).date().toordinal()
+
+
+def daily_moves(bars: Bars, n: int = 120) -> dict[int, float]:
+    """Day (ordinal) to log return, for the newest ``n`` bars: what others are compared with."""
+    newest = bars.last(n)
+    return dict(zip(newest.day[1:], i.log_returns(newest.close), strict=True))
+
+
+def closes(bars: Bars) -> Series:
+    """The last year of closes, kept for the figures that need more than one instrument at once."""
+    newest = bars.last(KEPT_BARS)
+    return Series(bars.instrument, newest.day[:], array("d", newest.close))
+
+
+def analyse(
+    found: Sequence[Facts],
+    kept: Mapping[str, Series],
+    *,
+    snapshot_as_of: datetime,
+    made: datetime,
+    sources: Sequence[SourceStatus] = (),
+) -> Findings:
+    """Looks across the instruments: breadth, movers, correlations, the lines of the leading indices, warnings."""
+    markets: dict[Group, list[Facts]] = {}
+    for f in found:
+        if f.id not in landmarks.SPECIAL and f.price is not None:
+            markets.setdefault(f.group, []).append(f)
+    return Findings(
+        as_of=snapshot_as_of,
+        made=made,
+        facts=tuple(found),
+        sources=tuple(sources),
+        breadth={group: Breadth.among(members) for group, members in markets.items()},
+        movers={group: movers(members) for group, members in markets.items()},
+        correlation=correlations([kept[name] for name in landmarks.MATRIX if name in kept]),
+        lines=tuple(kept[name] for name in landmarks.LINES if name in kept)[: landmarks.LINES_SHOWN],
+        falls=tuple(kept[name] for name in landmarks.DRAWDOWN if name in kept),
+        warnings=tuple(warnings(found, sources)),
+    )
+
+
+def movers(members: Iterable[Facts]) -> Movers:
+    """The strongest and the weakest by 1D change, at most half of the class each so that none is in both; ties by id."""
+    changes = sorted((-f.change, f.id) for f in members if f.change is not None)
+    n = min(MOVERS, len(changes) // 2)
+    return Movers(tuple(id_ for _, id_ in changes[:n]), tuple(id_ for _, id_ in reversed(changes[len(changes) - n :])))
+
+
+def correlations(series: Sequence[Series], n: int = 60) -> Matrix | None:
+    """Pearson correlation of the log returns of each pair over their newest ``n`` common days; ``None`` below two series."""
+    if len(series) < 2:
+        return None
+    moves = [dict(zip(s.day[1:], i.log_returns(s.values), strict=True)) for s in series]
+    size = len(series)
+    cells = array("d", [1.0]) * (size * size)
+    for row in range(size):
+        own = i.log_returns(series[row].values)
+        for column in range(row):
+            _, value = i.beta_correlation(*i.paired(series[row].day, own, moves[column], n))
+            cells[row * size + column] = cells[column * size + row] = value
+    return Matrix(tuple(s.id for s in series), cells, n)
+
+
+def warnings(found: Sequence[Facts], sources: Sequence[SourceStatus]) -> Iterable[str]:
+    """What a keeper of the server should know, in plain English, each at most 200 characters."""
+    for source in sources:
+        if source.state not in ("ok", "off"):
+            yield f"{source.name}: {source.state}" + (f" ({source.error})" if source.error else "")[:160]
+    missing = [f.id for f in found if f.price is None]
+    if missing:
+        yield f"{len(missing)} instruments have no quote: {', '.join(missing[:8])}{' …' if len(missing) > 8 else ''}"
+    stale = [f.id for f in found if f.price is not None and not f.fresh]
+    if stale:
+        yield f"{len(stale)} quotes are stale: {', '.join(stale[:8])}{' …' if len(stale) > 8 else ''}"
+    short = sum(1 for f in found if f.price is not None and f.id not in landmarks.SPECIAL and (f.bars or 0) < 60)
+    if short:
+        yield f"{short} instruments have fewer than 60 daily bars"

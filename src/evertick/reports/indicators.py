@@ -1,0 +1,286 @@
+"""Indicators over columns of daily bars: pure functions of ``array('d')``, oldest first, without pandas.
+
+A function that gives a series gives one as long as its input, NaN where it is not yet defined; one that gives a number gives
+NaN when the input is too short or degenerate (flat, not positive). The formulas are the textbook ones, named in each
+docstring; tests hold them against pandas and numpy to 1e-9.
+"""
+
+from __future__ import annotations
+
+import calendar
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import accumulate, pairwise
+from math import fsum, isfinite, log, sqrt
+
+NAN = float("nan")
+
+SESSIONS_A_YEAR = 252
+DAYS_A_YEAR = 365
+"""For what trades every day (crypto)."""
+
+
+def _nans(count: int) -> array[float]:
+    return array("d", [NAN]) * count
+
+
+def sma(values: Sequence[float], n: int) -> array[float]:
+    """Simple moving average of the last ``n``."""
+    if len(values) < n:
+        return _nans(len(values))
+    sums = [0.0, *accumulate(values)]
+    out = _nans(n - 1)
+    out.extend((b - a) / n for a, b in zip(sums, sums[n:], strict=False))
+    return out
+
+
+def ema(values: Sequence[float], n: int) -> array[float]:
+    """Exponential moving average, smoothing 2 / (n + 1), started at the first value, shown from the ``n``-th on."""
+    return _shown_from(_ema(values, n), n - 1)
+
+
+def _ema(values: Sequence[float], n: int) -> array[float]:
+    alpha = 2 / (n + 1)
+    keep = 1 - alpha
+    return array("d", accumulate(values, lambda average, value: keep * average + alpha * value))
+
+
+def _shown_from(series: array[float], start: int) -> array[float]:
+    start = min(start, len(series))
+    series[:start] = _nans(start)
+    return series
+
+
+def macd(
+    values: Sequence[float], fast: int = 12, slow: int = 26, signal: int = 9
+) -> tuple[array[float], array[float], array[float]]:
+    """Appel's MACD: the line (fast EMA minus slow EMA), its signal (EMA of the line) and the histogram (line minus signal)."""
+    line = array("d", (a - b for a, b in zip(_ema(values, fast), _ema(values, slow), strict=True)))
+    smooth = _ema(line, signal)
+    histogram = array("d", (a - b for a, b in zip(line, smooth, strict=True)))
+    ready = slow + signal - 2
+    return _shown_from(line, slow - 1), _shown_from(smooth, ready), _shown_from(histogram, ready)
+
+
+def rsi(values: Sequence[float], n: int = 14) -> array[float]:
+    """Wilder's relative strength index (New Concepts in Technical Trading Systems, 1978), 0 to 100.
+
+    The first averages are plain means of ``n`` changes, then each new change weighs 1 / n. 50 where nothing moved.
+    """
+    if len(values) <= n:
+        return _nans(len(values))
+    out = _nans(n)
+    changes = [b - a for a, b in pairwise(values)]
+    gain = sum(c for c in changes[:n] if c > 0) / n
+    loss = -sum(c for c in changes[:n] if c < 0) / n
+    out.append(_strength(gain, loss))
+    keep = n - 1
+    for c in changes[n:]:
+        if c > 0:
+            gain = (gain * keep + c) / n
+            loss = loss * keep / n
+        else:
+            gain = gain * keep / n
+            loss = (loss * keep - c) / n
+        both = gain + loss
+        out.append(100 * gain / both if both else 50.0)
+    return out
+
+
+def _strength(gain: float, loss: float) -> float:
+    both = gain + loss
+    return 100 * gain / both if both else 50.0
+
+
+def bollinger(values: Sequence[float], n: int = 20, width: float = 2.0) -> tuple[float, float, float]:
+    """Bollinger bands at the last value: (lower, middle, upper), the middle ± ``width`` population standard deviations."""
+    if len(values) < n:
+        return NAN, NAN, NAN
+    window = values[len(values) - n :]
+    middle = fsum(window) / n
+    reach = width * sqrt(fsum((v - middle) ** 2 for v in window) / n)
+    return middle - reach, middle, middle + reach
+
+
+def atr(high: Sequence[float], low: Sequence[float], close: Sequence[float], n: int = 14) -> float:
+    """Wilder's average true range at the last bar, in price units; a missing high or low counts as the close."""
+    if len(close) <= n:
+        return NAN
+    ranges = []
+    for before, h, lo, c in zip(close, high[1:], low[1:], close[1:], strict=False):
+        if h != h:
+            h = c
+        if lo != lo:
+            lo = c
+        ranges.append((h if h > before else before) - (lo if lo < before else before))
+    average = sum(ranges[:n]) / n
+    keep = n - 1
+    for r in ranges[n:]:
+        average = (average * keep + r) / n
+    return average
+
+
+def log_returns(close: Sequence[float]) -> array[float]:
+    """ln(close / close before), one shorter than its input; NaN where a price is not positive."""
+    return array("d", (log(b / a) if a > 0 and b > 0 else NAN for a, b in pairwise(close)))
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Sample standard deviation (n − 1)."""
+    n = len(values)
+    if n < 2:
+        return NAN
+    mean = fsum(values) / n
+    return sqrt(fsum((v - mean) ** 2 for v in values) / (n - 1))
+
+
+def volatility(returns: Sequence[float], n: int, periods: int = SESSIONS_A_YEAR) -> float:
+    """Realised volatility of the last ``n`` log returns, annualised by the square root of ``periods``, in percent."""
+    if len(returns) < n:
+        return NAN
+    return 100 * sqrt(periods) * deviation(returns[len(returns) - n :])
+
+
+def drawdowns(close: Sequence[float]) -> array[float]:
+    """Percent below the highest close so far: 0 or negative; NaN where that high is not positive."""
+    return array(
+        "d", (100 * (c / top - 1) if top > 0 else NAN for c, top in zip(close, accumulate(close, max), strict=True))
+    )
+
+
+def position(value: float, low: float, high: float) -> float:
+    """Where ``value`` stands between ``low`` (0) and ``high`` (1), held within; NaN where there is no distance."""
+    if not high > low:
+        return NAN
+    return min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def zscore(values: Sequence[float], n: int = 60) -> float:
+    """The last value's distance from the mean of the last ``n``, in their sample standard deviations."""
+    if len(values) < n:
+        return NAN
+    window = values[len(values) - n :]
+    spread = deviation(window)
+    # Equal prices may differ by rounding of the mean alone; a spread that small is no spread.
+    return (values[-1] - fsum(window) / n) / spread if spread > 1e-12 * abs(values[-1]) else NAN
+
+
+def beta_correlation(own: Sequence[float], other: Sequence[float], least: int = 30) -> tuple[float, float]:
+    """(beta, Pearson correlation) of paired returns; NaN below ``least`` pairs or when one of them does not move."""
+    n = len(own)
+    if n < least:
+        return NAN, NAN
+    mean_x, mean_y = fsum(own) / n, fsum(other) / n
+    xx = xy = yy = 0.0
+    for x, y in zip(own, other, strict=True):
+        dx, dy = x - mean_x, y - mean_y
+        xx += dx * dx
+        xy += dx * dy
+        yy += dy * dy
+    if not (xx > 1e-24 and yy > 1e-24):
+        return NAN, NAN
+    return xy / yy, max(-1.0, min(1.0, xy / sqrt(xx * yy)))
+
+
+def paired(
+    days: Sequence[int], returns: Sequence[float], other: Mapping[int, float], n: int = 60
+) -> tuple[list[float], list[float]]:
+    """The newest ``n`` returns of days that ``other`` (day to return) has too, newest first.
+
+    ``days`` are those of the bars: one more than ``returns``, whose first belongs to ``days[1]``.
+    """
+    own: list[float] = []
+    theirs: list[float] = []
+    for i in range(len(returns) - 1, -1, -1):
+        there = other.get(days[i + 1])
+        if there is not None and isfinite(there) and isfinite(returns[i]):
+            own.append(returns[i])
+            theirs.append(there)
+            if len(own) == n:
+                break
+    return own, theirs
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month, ``months`` earlier; the last of that month where it is shorter."""
+    index = day.year * 12 + day.month - 1 - months
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def reference_days(day: date) -> dict[str, int]:
+    """Ordinals of the days that returns count from: 1W, 1M, 3M, 1Y before ``day``, and the last day of the year before."""
+    return {
+        "ret_1w": day.toordinal() - 7,
+        "ret_1m": months_before(day, 1).toordinal(),
+        "ret_3m": months_before(day, 3).toordinal(),
+        "ret_ytd": date(day.year - 1, 12, 31).toordinal(),
+        "ret_1y": months_before(day, 12).toordinal(),
+    }
+
+
+def change_since(days: Sequence[int], close: Sequence[float], target: int, *, gap: int = 10) -> float:
+    """Percent from the last close on or before ``target`` (an ordinal) to the newest.
+
+    NaN where history begins later, has nothing within ``gap`` days before ``target``, or the old price is not positive.
+    """
+    at = bisect_right(days, target) - 1
+    if at < 0 or target - days[at] > gap or not close[at] > 0:
+        return NAN
+    return 100 * (close[-1] / close[at] - 1)
+
+
+def year_start(days: Sequence[int]) -> int:
+    """Index of the first bar within 365 days of the newest."""
+    return bisect_left(days, days[-1] - 365) if len(days) else 0
+
+
+def sessions_to_as_large(returns: Sequence[float]) -> int:
+    """How many sessions back the last move as large as the newest was; all of them, when there was none."""
+    if not len(returns):
+        return 0
+    size = abs(returns[-1])
+    for back in range(1, len(returns)):
+        if abs(returns[-1 - back]) >= size:
+            return back
+    return len(returns)
+
+
+def streak(close: Sequence[float]) -> int:
+    """Sessions in a row, up to the newest, that closed higher (positive) or lower (negative) than the one before."""
+    count = 0
+    for i in range(len(close) - 1, 0, -1):
+        step = (close[i] > close[i - 1]) - (close[i] < close[i - 1])
+        if not step or count * step < 0:
+            break
+        count += step
+    return count
+
+
+def cross(fast: Sequence[float], slow: Sequence[float], within: int = 5) -> float:
+    """When ``fast`` went over (positive) or under (negative) ``slow``: sessions ago, 1 for the newest; NaN if not ``within``."""
+    for back in range(1, min(within, len(fast) - 1) + 1):
+        now, before = fast[-back] - slow[-back], fast[-back - 1] - slow[-back - 1]
+        if now > 0 >= before:
+            return back
+        if now < 0 <= before:
+            return -back
+    return NAN
+
+
+def turn(close: Sequence[float], average: Sequence[float], least: int = 10) -> float:
+    """The newest close crossed ``average``: how many sessions it had been on the other side, signed as the crossing.
+
+    NaN when it did not cross, or when the other side had lasted fewer than ``least`` sessions.
+    """
+    if len(close) < 2 or not isfinite(average[-1]):
+        return NAN
+    sign = 1 if close[-1] > average[-1] else -1
+    count = 0
+    for i in range(len(close) - 2, -1, -1):
+        if not (average[i] - close[i]) * sign > 0:
+            break
+        count += 1
+    return sign * count if count >= least else NAN

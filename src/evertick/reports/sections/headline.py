@@ -1,0 +1,110 @@
+"""Section 1: how fresh the numbers are, eight key points, six sparklines, the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any
+
+from evertick.model import Group, SourceStatus
+from evertick.reports import landmarks
+from evertick.reports.blocks import Banner, Column, Figure, KeyPoints, Number, Section, Sentence, Table, Text
+from evertick.reports.collect import BarReader
+from evertick.reports.findings import Facts, Findings
+from evertick.reports.rules import crypto, instrument, market, risk, sources
+from evertick.reports.values import GROUPS, STATES, change, name, price, provider
+
+POINTS = 8
+SPARKS = 6
+
+
+def section(findings: Findings, bars: BarReader) -> Section:
+    return Section("headline", 1, Text("At a glance"), _blocks(findings))
+
+
+def _blocks(findings: Findings) -> Iterator[Any]:
+    said = list(sources.freshness(findings))
+    yield Banner("warn" if any(s.tone == "warn" for s in said) else "ok", said)
+    yield KeyPoints(list(key_points(findings)))
+    shown = list(
+        islice((f for id_ in landmarks.HEADLINE if (f := findings.get(id_)) is not None and len(f.spark) > 1), SPARKS)
+    )
+    if shown:
+        yield _sparks(shown)
+    if findings.sources:
+        yield _sources(findings)
+
+
+def key_points(findings: Findings) -> Iterator[Sentence]:
+    """The eight most telling sentences, the first of which is the report's headline."""
+    return islice(_candidates(findings), POINTS)
+
+
+def headline(findings: Findings) -> Sentence:
+    """The first key point. Findings that passed validation always have one."""
+    return next(_candidates(findings))
+
+
+def _candidates(findings: Findings) -> Iterator[Sentence]:
+    day = findings.day
+    told: set[str] = set()
+
+    def moved(*ids: str) -> Iterator[Sentence]:
+        for id_ in ids:
+            f = findings.get(id_)
+            if f is not None and id_ not in told and (sentence := instrument.move(f, day)) is not None:
+                told.add(id_)
+                yield sentence
+
+    yield from market.direction(findings)
+    yield from moved("VNINDEX", "SPX")
+    yield from islice(chain(market.contrast(findings), market.leaders(findings)), 1)
+    yield from crypto.capitalisation(findings)
+    yield from risk.fear(findings)
+    yield from moved(*(f.id for f in unusual(findings)[:1]))
+    yield from market.against(findings, "VNINDEX", findings.of(Group.VIETNAM), GROUPS[Group.VIETNAM])
+    yield from market.extremes(findings)
+    yield from islice(crypto.mood(findings), 1)
+    yield from market.dong(findings)
+    yield from moved("BTC", "GOLD", "WTI", "EURUSD")
+    yield from moved(*(f.id for f in findings.facts if f.price is not None))
+    yield from sources.freshness(findings)
+
+
+def unusual(findings: Findings) -> list[Facts]:
+    """What moved most by its own measure (standard deviations), the most unusual first."""
+    found = [f for f in findings.facts if f.sigma is not None and f.fresh and abs(f.sigma) > instrument.BIG_SIGMA]
+    return sorted(found, key=lambda f: (-abs(f.sigma or 0), f.id))
+
+
+def _sparks(shown: list[Facts]) -> Figure:
+    items = [{"name": name(f), "price": price(f), "change": change(f.change), "spark": list(f.spark)} for f in shown]
+    names = tuple(name(f) for f in shown)
+    label = Text("Recent prices of {names}; each one's change over one day stands beside its name.", {"names": names})
+    return Figure("headline-sparks", "sparks", Text("Key markets"), label, {"items": items})
+
+
+def _sources(findings: Findings) -> Table:
+    columns = (
+        Column(Text("Source"), "text"),
+        Column(Text("State"), "state"),
+        Column(Text("Quotes")),
+        Column(Text("Last answer"), "time"),
+        Column(Text("Stale")),
+        Column(Text("As second source")),
+    )
+    return Table(
+        "sources", Text("Where the numbers come from"), columns, (_row(findings, source) for source in findings.sources)
+    )
+
+
+def _row(findings: Findings, source: SourceStatus) -> tuple[Any, ...]:
+    own = [f for f in findings.facts if f.price is not None and f.source == source.name]
+    return (
+        Text("{name}", {"name": provider(source.name)}),
+        STATES.get(source.state) or Text("{name}", {"name": source.state}),
+        Number(len(own), "integer"),
+        source.last_success,
+        Number(sum(not f.fresh for f in own), "integer"),
+        Number(sum(f.fallback for f in own), "integer"),
+    )

@@ -1,0 +1,88 @@
+"""Section 2: every market as a tile, by class and region; the same numbers as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import Any
+
+from evertick.model import Group
+from evertick.reports import landmarks
+from evertick.reports.blocks import Column, Figure, Name, Number, Paragraph, Section, Table, Text
+from evertick.reports.collect import BarReader
+from evertick.reports.findings import Facts, Findings
+from evertick.reports.rules import market
+from evertick.reports.values import GROUPS, change, name, price
+
+_INDICES = {
+    "americas": Text("Indices, Americas"),
+    "europe": Text("Indices, Europe"),
+    "asia": Text("Indices, Asia-Pacific"),
+    "africa": Text("Indices, Middle East and Africa"),
+}
+_ELSE = Text("Indices, other")
+SMALLEST, LARGEST = 0.3, 8.0
+"""Tiles of coins, against a mean of 1: so small that it can still be seen, so large that it leaves room."""
+
+
+def section(findings: Findings, bars: BarReader) -> Section:
+    return Section("map", 2, Text("Market map"), _blocks(findings))
+
+
+def _blocks(findings: Findings) -> Iterator[Any]:
+    said = [*market.contrast(findings), *market.extremes(findings)]
+    if said:
+        yield Paragraph(said)
+    classes = tiles(findings)
+    if not classes:
+        return
+    flat = [f for _, members in classes for f in members]
+    label = Text(
+        "Map of {n} markets: {up} up, {down} down over one day.",
+        {
+            "n": len(flat),
+            "up": Number(sum((f.change or 0) > 0 for f in flat), "integer"),
+            "down": Number(sum((f.change or 0) < 0 for f in flat), "integer"),
+        },
+        plural="Map of {n} markets: {up} up, {down} down over one day.",
+    )
+    groups = [
+        {
+            "name": Name(title.msgid),
+            "items": [_tile(f, weight) for f, weight in zip(members, weights(members), strict=True)],
+        }
+        for title, members in classes
+    ]
+    yield Figure("market-map", "treemap", Text("Change over one day, by class and region"), label, {"groups": groups})
+    columns = (
+        Column(Text("Market"), "name"),
+        Column(Text("Class"), "text"),
+        Column(Text("Price")),
+        Column(Text("1D"), "change"),
+    )
+    rows = ((name(f), title, price(f), change(f.change)) for title, members in classes for f in members)
+    yield Table("map-rows", Text("The map as rows"), columns, rows, brief=0)
+
+
+def tiles(findings: Findings) -> list[tuple[Text, list[Facts]]]:
+    """Class (and region, for indices) to its members, in the order of the universe."""
+    found: dict[str, tuple[Text, list[Facts]]] = {}
+    for f in findings.facts:
+        if f.change is None or f.id in landmarks.SPECIAL:
+            continue
+        title = _INDICES.get(f.instrument.region, _ELSE) if f.group is Group.INDICES else GROUPS[f.group]
+        found.setdefault(title.msgid, (title, []))[1].append(f)
+    return list(found.values())
+
+
+def weights(members: list[Facts]) -> list[float]:
+    """Tiles of one class are equal, but coins go by the root of their capitalisation, 1 on average."""
+    roots = [sqrt(f.market_cap) if f.market_cap else 0.0 for f in members]
+    if not any(roots):
+        return [1.0] * len(members)
+    mean = sum(roots) / sum(r > 0 for r in roots)
+    return [min(LARGEST, max(SMALLEST, r / mean)) for r in roots]
+
+
+def _tile(f: Facts, weight: float) -> dict[str, Any]:
+    return {"name": name(f), "short": f.id, "weight": weight, "change": change(f.change)}

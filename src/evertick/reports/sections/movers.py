@@ -1,0 +1,108 @@
+"""Section 10: how many rise and fall in each class, who moves most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evertick.model import Group
+from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
+from evertick.reports.collect import BarReader
+from evertick.reports.findings import Facts, Findings, Movers
+from evertick.reports.rules import instrument, market
+from evertick.reports.sections.headline import unusual
+from evertick.reports.values import GROUPS, change, name, number, percent, price
+
+LEAST = 6
+"""Smaller classes have no top and bottom worth a table."""
+BARS = 8
+"""Of each end, in the figure."""
+TOLD = 5
+
+
+def section(findings: Findings, bars: BarReader) -> Section:
+    return Section("movers", 10, Text("Breadth and movers"), _blocks(findings))
+
+
+def _blocks(findings: Findings) -> Iterator[Any]:
+    said = [
+        *market.extremes(findings),
+        *market.against(findings, "VNINDEX", findings.of(Group.VIETNAM), GROUPS[Group.VIETNAM]),
+        *(s for f in unusual(findings)[:TOLD] if (s := instrument.move(f, findings.day)) is not None),
+    ]
+    if said:
+        yield Paragraph(said)
+    yield _breadth(findings)
+    for group, movers in findings.movers.items():
+        breadth = findings.breadth[group]
+        if breadth.total >= LEAST and movers.top:
+            yield _figure(findings, group, movers)
+            yield _table(findings, group, movers)
+
+
+def _breadth(findings: Findings) -> Table:
+    columns = (
+        Column(Text("Class"), "text"),
+        Column(Text("Rising")),
+        Column(Text("Falling")),
+        Column(Text("Unchanged")),
+        Column(Text("Above 50-day average")),
+        Column(Text("Above 200-day average")),
+        Column(Text("52-week highs")),
+        Column(Text("52-week lows")),
+    )
+    rows = (
+        (
+            GROUPS[group],
+            *(Number(v, "integer") for v in (b.advancing, b.declining, b.unchanged)),
+            percent(b.share50),
+            percent(b.share200),
+            *(Number(v, "integer") for v in (b.highs, b.lows)),
+        )
+        for group, b in findings.breadth.items()
+    )
+    return Table("breadth", Text("Breadth by class"), columns, rows)
+
+
+def _figure(findings: Findings, group: Group, movers: Movers) -> Figure:
+    ends = [*movers.top[:BARS], *reversed(movers.bottom[:BARS])]
+    items = [{"name": name(f), "value": change(f.change)} for id_ in ends if (f := findings.get(id_)) is not None]
+    best, worst = findings.get(movers.top[0]), findings.get(movers.bottom[0])
+    assert best is not None
+    assert worst is not None
+    label = Text(
+        "From {best} ({high}) to {worst} ({low}).",
+        {"best": name(best), "high": change(best.change), "worst": name(worst), "low": change(worst.change)},
+    )
+    caption = Text("{group}: strongest and weakest over one day", {"group": GROUPS[group]})
+    return Figure(f"movers-{group.value}", "bars", caption, label, {"items": items})
+
+
+def _table(findings: Findings, group: Group, movers: Movers) -> Table:
+    columns = (
+        Column(Text("Rank")),
+        Column(Text("Market"), "name"),
+        Column(Text("Price")),
+        Column(Text("1D"), "change"),
+        Column(Text("1W"), "change"),
+        Column(Text("1M"), "change"),
+        Column(Text("In standard deviations")),
+        Column(Text("RSI 14")),
+    )
+    caption = Text("{group}: top and bottom", {"group": GROUPS[group]})
+    return Table(f"movers-{group.value}-table", caption, columns, _rows(findings, movers), brief=10)
+
+
+def _rows(findings: Findings, movers: Movers) -> Iterator[tuple[Any, ...]]:
+    for rank, id_ in enumerate(movers.top, 1):
+        yield from _row(rank, findings.get(id_))
+    total = len(movers.bottom)
+    for place, id_ in enumerate(reversed(movers.bottom)):
+        yield from _row(place - total, findings.get(id_))
+
+
+def _row(rank: int, f: Facts | None) -> Iterator[tuple[Any, ...]]:
+    """Ranks count from the top; from the bottom they are negative, −1 the weakest."""
+    if f is not None:
+        moves = (change(f.change), change(f.ret_1w), change(f.ret_1m))
+        yield (Number(rank, "integer"), name(f), price(f), *moves, number(f.sigma, 1), number(f.rsi14, 1))
