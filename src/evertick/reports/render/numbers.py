@@ -227,24 +227,26 @@ def _scales(locale: Any, width: str) -> tuple[Scale, ...]:
 
 
 def _compile(pattern: str, locale: Any) -> tuple[DatePart, ...]:
-    months, days = locale.months, locale.days["format"]
-    wide, short = months["format"]["wide"], months["format"]["abbreviated"]
-    alone = months["stand-alone"]
-    parts: list[DatePart] = []
-    for quoted, token, literal in _TOKEN.findall(pattern):
-        if not token:
-            parts.append(lambda _, text=quoted or literal: text)  # type: ignore[misc]
-        elif token[0] == "y":
-            parts.append(lambda d, two=token == "yy": f"{d.year % 100:02d}" if two else str(d.year))  # type: ignore[misc]
-        elif token[0] == "d":
-            parts.append(lambda d, n=len(token): f"{d.day:0{n}d}")  # type: ignore[misc]
-        elif token[0] == "E":
-            names = days["wide" if len(token) == 4 else "abbreviated"]
-            parts.append(lambda d, names=names: names[d.weekday()])  # type: ignore[misc]
-        elif len(token) <= 2:
-            parts.append(lambda d, n=len(token): f"{d.month:0{n}d}")  # type: ignore[misc]
-        else:
-            full = len(token) == 4
-            names = (alone["wide" if full else "abbreviated"] if token[0] == "L" else wide if full else short) or short
-            parts.append(lambda d, names=names: names[d.month])  # type: ignore[misc]
-    return tuple(parts)
+    """A CLDR date pattern as the functions that write its parts."""
+    return tuple(_part(quoted or literal, token, locale) for quoted, token, literal in _TOKEN.findall(pattern))
+
+
+def _part(text: str, token: str, locale: Any) -> DatePart:
+    width = len(token)
+    match token[:1]:
+        case "":
+            return lambda _: text
+        case "y":
+            return lambda day: f"{day.year % 100:02d}" if width == 2 else str(day.year)
+        case "d":
+            return lambda day: f"{day.day:0{width}d}"
+        case "E":
+            names = locale.days["format"]["wide" if width == 4 else "abbreviated"]
+            return lambda day: names[day.weekday()]
+        case _ if width <= 2:
+            return lambda day: f"{day.month:0{width}d}"
+        case letter:
+            months = locale.months["stand-alone" if letter == "L" else "format"][
+                "wide" if width == 4 else "abbreviated"
+            ]
+            return lambda day: months[day.month]
