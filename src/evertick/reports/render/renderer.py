@@ -1,0 +1,171 @@
+"""Sections in, pieces of a page out. Neither the page nor a table nor the cards are ever held as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from evertick.errors import ReportError
+from evertick.reports.blocks import (
+    Banner,
+    Card,
+    Cards,
+    Column,
+    Figure,
+    Head,
+    KeyPoints,
+    Paragraph,
+    Section,
+    Table,
+    Text,
+)
+from evertick.reports.render import cells, figures
+from evertick.reports.render.assets import DIST, report_css, report_js
+from evertick.reports.render.chart import chart
+from evertick.reports.render.numbers import Numbers, language_name
+from evertick.reports.render.words import Catalogue, Words, tone
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+PIECE = 64 * 1024
+"""Bytes, about, of what `Renderer.render` yields."""
+TURN_S = 0.002
+"""After so many seconds of work the event loop gets its turn."""
+
+_BLOCKS: dict[type, str] = {
+    Banner: "banner",
+    KeyPoints: "keypoints",
+    Paragraph: "paragraph",
+    Text: "text",
+    Table: "table",
+    Figure: "figure",
+    Card: "card",
+}
+
+
+class Renderer:
+    """Renders reports in one language.
+
+    ``language`` is a tag such as ``vi`` or ``pt-BR``, ``timezone`` an IANA name for every time that is shown, ``assets`` the
+    folder of the built style sheet and script. Holds no state of any one report, so that one serves for many.
+    """
+
+    def __init__(self, language: str, catalogue: Catalogue, timezone: str, assets: Path = DIST) -> None:
+        self.language = language
+        self.words = Words(catalogue, Numbers(language, timezone))
+        self._assets = assets
+        self._templates = _environment(language, self.words)
+
+    def css(self) -> bytes:
+        """The style sheet, the same for every language and report. Raises `AssetsMissing`."""
+        return report_css(self._assets)
+
+    def js(self) -> bytes:
+        """The script with the words of this language. Raises `AssetsMissing`."""
+        return report_js(self.language, self.words.catalogue, self._assets)
+
+    async def render(self, sections: Iterable[Section], head: Head) -> AsyncIterator[bytes]:
+        """The page as UTF-8 in pieces of about 64 KB.
+
+        Gives the event loop its turn about every 2 ms, also between the rows of one table. ``sections`` is walked once, each
+        section's blocks when its turn comes. Raises `ReportError` for a block that is none.
+        """
+        buffer: list[str] = []
+        size = 0
+        turn = time.perf_counter()
+        async for text in self._texts(sections, head):
+            buffer.append(text)
+            size += len(text)
+            if size >= PIECE:
+                yield "".join(buffer).encode()
+                buffer.clear()
+                size = 0
+            if time.perf_counter() - turn >= TURN_S:
+                await asyncio.sleep(0)
+                turn = time.perf_counter()
+        if buffer:
+            yield "".join(buffer).encode()
+
+    async def _texts(self, sections: Iterable[Section], head: Head) -> AsyncIterator[str]:
+        today = self.words.numbers.local(head.created)
+        listed = tuple(sections)  # their blocks are lazy; the contents need the titles
+        for text in self._filled("head", head=head, sections=listed):
+            yield text
+        for section in listed:
+            for text in self._filled("section", section=section):
+                yield text
+            for block in section.blocks:
+                if isinstance(block, Cards):
+                    async for text in self._cards(block, today):
+                        yield text
+                else:
+                    for text in self._block(block, today):
+                        yield text
+            for text in self._filled("section_end"):
+                yield text
+        for text in self._filled("foot", head=head):
+            yield text
+
+    def _block(self, block: Any, today: date) -> Iterator[str]:
+        try:
+            name = _BLOCKS[type(block)]
+        except KeyError:
+            raise ReportError(f"a section holds a {type(block).__name__}, which is not a block") from None
+
+        def rows(table: Table) -> Iterator[Markup]:
+            return map(Markup, cells.rows(table, self.words, today))
+
+        return self._filled(f"blocks/{name}", block=block, rows=rows)
+
+    async def _cards(self, block: Cards, today: date) -> AsyncIterator[str]:
+        for text in self._filled("blocks/cards_open"):
+            yield text
+        async for card in block.cards:
+            for text in self._block(card, today):
+                yield text
+        for text in self._filled("blocks/cards_close"):
+            yield text
+
+    def _filled(self, name: str, **values: Any) -> Iterator[str]:
+        return self._templates.get_template(f"{name}.html").generate(**values)
+
+
+def _environment(language: str, words: Words) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+    )
+
+    def headings(columns: list[Column]) -> Markup:
+        return Markup(cells.headings(columns, words))
+
+    def draw(figure: Figure) -> Iterator[Markup]:
+        return map(Markup, figures.draw(figure, words))
+
+    def packed(data: Any) -> Markup:
+        return Markup(chart(data))
+
+    environment.globals |= {
+        "language": language,
+        "numbers": words.numbers,
+        "html": words.markup,
+        "plain": words.plain,
+        "t": words.say,
+        "unit": words.unit,
+        "tone": tone,
+        "headings": headings,
+        "draw": draw,
+        "chart": packed,
+        "language_name": language_name,
+    }
+    return environment
