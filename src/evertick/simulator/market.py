@@ -1,0 +1,348 @@
+"""A plausible market that is computed, not stored: any instrument, any day from 1902 to 2199, always the same.
+
+An instrument's price is its price at the anchor times the exponential of a sum of walks: common factors (the world's
+shares, regions, crypto, the dollar, metals, energy, yields, stress…) and one of its own, in shares given by its
+`Traits`. Daily bars are drawn around the closes; the path within a day is tied to its bar. So a bar is the same
+whatever range it is asked in, and a quote is a point on the way to it.
+
+Memory is bounded: a few thousand small arrays in caches that forget the least recently used, and one line per
+instrument for the current day.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import exp
+
+from evertick.model import Instrument
+from evertick.simulator import paths
+from evertick.simulator.clock import MarketClock
+from evertick.simulator.hours import Hours, hours
+from evertick.simulator.noise import ANCHOR, BLOCK, FACTORS, block_of, draws, factors, first_of, normal, shocks, walk
+from evertick.simulator.paths import DayBar
+from evertick.simulator.traits import Traits, traits
+
+_YEAR = 365.25
+_BLOCKS_KEPT = 2048
+_PATHS_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Whole daily bars as columns of equal length, oldest first. Days are ordinals of the exchange's own calendar."""
+
+    days: list[int]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[float]
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What is known of an instrument at one moment."""
+
+    price: float
+    at: int
+    """When it traded last, seconds since 1970."""
+    open: float
+    high: float
+    low: float
+    volume: float
+    previous_close: float
+    day: int
+    """The trading day, an ordinal."""
+    trading: bool
+    """Between the day's first opening and its last close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candles:
+    """Intraday bars as columns: ``at`` is the start of each, in seconds since 1970."""
+
+    at: list[int]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[float]
+
+
+class Market:
+    """The simulated market of ``instruments``; the same ``seed`` makes the same market."""
+
+    def __init__(self, instruments: Iterable[Instrument], seed: int | str = 1, clock: MarketClock | None = None) -> None:
+        self.seed = str(seed)
+        self.clock = clock or MarketClock()
+        self.instruments: dict[str, Instrument] = {i.id: i for i in instruments}
+        for exchange in {i.exchange for i in self.instruments.values()}:
+            hours(exchange)  # an unknown one is said at the start
+        self._symbols: dict[tuple[str, str], Instrument] = {
+            (source, symbol.upper()): i for i in self.instruments.values() for source, symbol in i.symbols.items()
+        }
+        self._traits: dict[str, Traits] = {}
+        self._days: dict[str, tuple[DayBar, float, float]] = {}
+        self._factors = factors(self.seed)
+        self.factor = lru_cache(_BLOCKS_KEPT // 4)(self._factor)
+        self._levels = lru_cache(_BLOCKS_KEPT)(self._compute_levels)
+        self._marks = lru_cache(_PATHS_KEPT)(paths.marks)
+        self._path = lru_cache(_PATHS_KEPT // 2)(self._compute_path)
+
+    def find(self, source: str, symbol: str) -> Instrument | None:
+        """The instrument that ``source`` knows as ``symbol``, in upper or lower case."""
+        return self._symbols.get((source, symbol.upper()))
+
+    def listed(self, source: str) -> Iterator[tuple[str, Instrument]]:
+        """Symbol and instrument of all that ``source`` knows, in the order given."""
+        for instrument in self.instruments.values():
+            if symbol := instrument.symbols.get(source):
+                yield symbol, instrument
+
+    def traits(self, instrument: Instrument) -> Traits:
+        found = self._traits.get(instrument.id)
+        if found is None:
+            found = self._traits[instrument.id] = traits(instrument)
+        return found
+
+    def hours(self, instrument: Instrument) -> Hours:
+        return hours(instrument.exchange)
+
+    # --- daily ---------------------------------------------------------------------------------------------------
+
+    def columns(self, instrument: Instrument, first: int, last: int) -> Columns:
+        """Whole bars of the trading days from ``first`` to ``last`` (ordinals, both included), as they end at their close.
+
+        Days before the instrument's first day are left out; the future is not: who asks knows what day it is.
+        """
+        t, h = self.traits(instrument), self.hours(instrument)
+        days = h.days(max(first, t.first_day), last)
+        if not days:
+            return Columns([], [], [], [], [], [])
+        lead = h.before(days[0])
+        from_block, to_block = block_of(lead)[0], block_of(days[-1])[0]
+        base = first_of(from_block)
+        levels: list[float] = []
+        words: list[int] = []
+        for block in range(from_block, to_block + 1):
+            levels.extend(self._levels(instrument.id, block))
+            words.extend(draws(f"{self.seed}/{instrument.id}/bars/{block}", 4 * BLOCK))
+        places = t.decimals
+        closes = [self._price(t, day, levels[day - base]) for day in (lead, *days)]
+        opens, highs, lows, volumes = [], [], [], []
+        z, tail, size = normal(), _half(), _volumes()
+        gap = 0.0 if h.always else 0.12 if h.long else 0.4
+        jitter = 0.0 if h.always else 0.2 * t.sigma
+        reach, traded, sigma = 0.42 * t.sigma, t.volume, t.sigma
+        before = closes[0]
+        for day, close in zip(days, closes[1:], strict=True):
+            word = 4 * (day - base)
+            opened = round(before + (close - before) * gap + before * jitter * z[words[word] >> 4], places)
+            top, bottom = (opened, close) if opened > close else (close, opened)
+            opens.append(opened)
+            highs.append(round(top + before * reach * tail[words[word + 1] >> 4], places))
+            lows.append(round(bottom - bottom * reach * tail[words[word + 2] >> 4], places))
+            moved = abs(close / before - 1) / sigma
+            volumes.append(float(int(traded * size[words[word + 3] >> 4] * (0.7 + 0.4 * moved))))
+            before = close
+        return Columns(days, opens, highs, lows, closes[1:], volumes)
+
+    def close(self, instrument: Instrument, day: int) -> float:
+        """The close of one trading day."""
+        block, place = block_of(day)
+        return self._price(self.traits(instrument), day, self._levels(instrument.id, block)[place])
+
+    def day(self, instrument: Instrument, day: int) -> DayBar:
+        """One trading day with what its path is drawn from."""
+        t, h = self.traits(instrument), self.hours(instrument)
+        c = self.columns(instrument, day, day)
+        previous = self.close(instrument, h.before(day))
+        seconds = sum(end - start for start, end in h.segments(day))
+        if not len(c):  # before its first day: a flat line
+            c = Columns([day], [previous], [previous], [previous], [previous], [0.0])
+        return DayBar(
+            day, c.open[0], c.high[0], c.low[0], c.close[0], c.volume[0], previous,
+            f"{self.seed}/{instrument.id}/{day}", seconds, t.sigma * previous,
+        )  # fmt: skip
+
+    def year_range(self, instrument: Instrument, day: int) -> tuple[float, float]:
+        """High and low of the 52 weeks up to ``day``, from the closes and a typical day's reach."""
+        t = self.traits(instrument)
+        (first, a), (last, b) = block_of(day - 364), block_of(day)
+        levels = [level for block in range(first, last + 1) for level in self._levels(instrument.id, block)]
+        levels = levels[a : len(levels) - BLOCK + 1 + b]
+        reach = 0.3 * t.sigma
+        high, low = self._price(t, day, max(levels) + reach), self._price(t, day, min(levels) - reach)
+        return high, low
+
+    # --- within the day ------------------------------------------------------------------------------------------
+
+    def tick(self, instrument: Instrument, at: float) -> Tick:
+        """What is known at ``at`` (seconds since 1970)."""
+        h, t = self.hours(instrument), self.traits(instrument)
+        day = h.day_at(at)
+        bar, _, _ = self.current(instrument, day)
+        elapsed, last = traded(h, day, at)
+        if elapsed >= bar.seconds:
+            return Tick(
+                bar.close, last, bar.open, bar.high, bar.low, bar.volume, bar.previous_close, day, trading=False
+            )
+        marked = self._marks(bar)
+        price = round(paths.price_at(bar, marked, elapsed), t.decimals)
+        passed = marked[: int(elapsed // bar.mark) + 1]
+        return Tick(
+            price=price,
+            at=last,
+            open=bar.open,
+            high=round(max(price, *passed, bar.open), t.decimals),
+            low=round(min(price, *passed, bar.open), t.decimals),
+            volume=float(int(paths.volume_until(bar, elapsed))),
+            previous_close=bar.previous_close,
+            day=day,
+            trading=True,
+        )
+
+    def current(self, instrument: Instrument, day: int) -> tuple[DayBar, float, float]:
+        """The bar of ``day`` and the 52-week range, remembered for the day asked last."""
+        kept = self._days.get(instrument.id)
+        if kept is None or kept[0].day != day:
+            bar = self.day(instrument, day)
+            high, low = self.year_range(instrument, day)
+            kept = self._days[instrument.id] = bar, max(high, bar.high), min(low, bar.low)
+        return kept
+
+    def price(self, instrument: Instrument, at: float) -> float:
+        """The price at any moment: what `tick` says, without the rest."""
+        h = self.hours(instrument)
+        day = h.day_at(at)
+        bar = self._bar(instrument, day)
+        elapsed, _ = traded(h, day, at)
+        return round(paths.price_at(bar, self._marks(bar), elapsed), self.traits(instrument).decimals)
+
+    def candles(self, instrument: Instrument, day: int, interval: int, until: float) -> Candles:
+        """Bars of ``interval`` seconds of one trading day, up to ``until`` (the last one unfinished)."""
+        h, places = self.hours(instrument), self.traits(instrument).decimals
+        bar = self._bar(instrument, day)
+        marked = self._marks(bar)
+        points = self._path(bar)
+        out = Candles([], [], [], [], [], [])
+        before = 0
+        for start, end in h.segments(day):
+            for at in range(start, end, interval):
+                if at >= until:
+                    return out
+                stop = min(at + interval, end)
+                a, b = before + at - start, before + min(stop, until) - start
+                inside = _between(bar, marked, points, a, b)
+                out.at.append(at)
+                out.open.append(round(inside[0], places))
+                out.close.append(round(inside[-1], places))
+                out.high.append(round(max(inside), places))
+                out.low.append(round(min(inside), places))
+                out.volume.append(float(int(paths.volume_until(bar, b) - paths.volume_until(bar, a))))
+            before += end - start
+        return out
+
+    def closes(self, instrument: Instrument, day: int, until: float) -> tuple[list[int], list[float]]:
+        """Start and close of the five-minute bars of one trading day: the quick way to a sparkline."""
+        h, places = self.hours(instrument), self.traits(instrument).decimals
+        bar = self._bar(instrument, day)
+        points = [round(p, places) for p in self._path(bar)[1:]]
+        starts: list[int] = []
+        for start, end in h.segments(day):
+            starts.extend(range(start, min(end, -int(-until // 1)), paths.STEP))
+        points = points[: len(starts)]
+        if starts and starts[-1] + paths.STEP > until:
+            points[-1] = self.price(instrument, until)
+        return starts, points
+
+    def hourly(self, instrument: Instrument, until: float, count: int) -> list[float]:
+        """The last ``count`` prices on the hour up to ``until``, oldest first, of what always trades."""
+        places = self.traits(instrument).decimals
+        last_hour = int(until // 3600)
+        h = self.hours(instrument)
+        first_day, last_day = h.day_at((last_hour - count + 1) * 3600), h.day_at(until)
+        found: list[float] = []
+        for day in range(first_day, last_day + 1):
+            bar = self._bar(instrument, day)
+            found.extend(self._marks(bar)[:24])
+        end = (last_day - first_day) * 24 + last_hour % 24 + 1
+        return [round(p, places) for p in found[end - count : end]]
+
+    # --- walks ---------------------------------------------------------------------------------------------------
+
+    def _price(self, t: Traits, day: int, level: float) -> float:
+        return round(t.price * exp(level + t.drift * (day - ANCHOR) / _YEAR), t.decimals)
+
+    def _factor(self, name: str, block: int) -> array[float]:
+        return self._factors[name](block)
+
+    def _compute_levels(self, instrument_id: str, block: int) -> array[float]:
+        """Natural-log distance from the anchor's price at the end of each day of the block, without the drift."""
+        t = self.traits(self.instruments[instrument_id])
+        total = [0.0] * BLOCK
+        for name, size in t.loads:
+            levels = self.factor(name, block) if name in FACTORS else self._own(name, block, t.week)
+            total = [a + size * b for a, b in zip(total, levels, strict=True)]
+        return array("d", total)
+
+    def _compute_path(self, bar: DayBar) -> array[float]:
+        return paths.path(bar, self._marks(bar))
+
+    def _own(self, name: str, block: int, week: tuple[float, ...]) -> Sequence[float]:
+        key = f"{self.seed}/{name}"
+        return shocks(key, block) if name.startswith("noise:") else walk(key, block, week)
+
+    def _bar(self, instrument: Instrument, day: int) -> DayBar:
+        """Of any day, without pushing out the current one."""
+        kept = self._days.get(instrument.id)
+        return kept[0] if kept is not None and kept[0].day == day else self.day(instrument, day)
+
+    def sizes(self) -> dict[str, int]:
+        """How full the caches are, for the control route."""
+        return {
+            "instruments": len(self.instruments),
+            "days": len(self._days),
+            "levels": self._levels.cache_info().currsize,
+            "paths": self._marks.cache_info().currsize,
+        }
+
+
+def traded(h: Hours, day: int, at: float) -> tuple[float, int]:
+    """Seconds of trading of ``day`` passed at ``at``, and when the last of them was (seconds since 1970)."""
+    elapsed, last = 0.0, 0
+    for start, end in h.segments(day):
+        if at < start:
+            break
+        elapsed += min(at, end) - start
+        last = int(min(at, end))
+    return elapsed, last
+
+
+def _between(bar: DayBar, marked: array[float], points: array[float], a: float, b: float) -> list[float]:
+    """Prices from second ``a`` to second ``b`` of trading: the five-minute points, and both ends."""
+    first, last = int(-(-a // paths.STEP)), int(b // paths.STEP)
+    found = [*points[first : last + 1]] if b < bar.seconds else [*points[first:last], bar.close]
+    if a % paths.STEP:
+        found.insert(0, paths.price_at(bar, marked, a))
+    if b % paths.STEP and b < bar.seconds:
+        found.append(paths.price_at(bar, marked, b))
+    return found
+
+
+@lru_cache(1)
+def _half() -> tuple[float, ...]:
+    """Sizes of a shadow: the half-normal distribution."""
+    return tuple(abs(z) for z in normal())
+
+
+@lru_cache(1)
+def _volumes() -> tuple[float, ...]:
+    """Volumes of a day relative to an ordinary one: log-normal."""
+    return tuple(exp(0.3 * z) for z in normal())
