@@ -5,38 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 from evertick.archive.bars import BarStore
 from evertick.archive.database import Engine, check_schema, is_sqlite, open_engine, shown, sqlite_path
+from evertick.archive.ledger import Ledger
 from evertick.archive.lock import owned
 from evertick.archive.receipts import ReceiptStore
 from evertick.archive.reports import ReportStore
 from evertick.errors import SchemaMismatch
 from evertick.model import Clock
 
-if TYPE_CHECKING:
-    from evertick.archive.ledger import Ledger
-
 
 class Archive:
     """What `open_archive` opens. ``url`` may hold a password: show `name` instead."""
 
-    reports: ReportStore
-    bars: BarStore
-    receipts: ReceiptStore
-    ledger: Ledger
-
-    def __init__(self, engine: Engine, url: str, clock: Clock, ledger: Any) -> None:
+    def __init__(self, engine: Engine, url: str, clock: Clock) -> None:
         self.engine = engine
         self.url = url
         self.name = shown(url)
         self.reports = ReportStore(engine, clock)
         self.bars = BarStore(engine, clock)
         self.receipts = ReceiptStore(engine)
-        self.ledger = ledger
+        self.ledger = Ledger(engine, url)
 
     def connections(self) -> int:
         """Connections of the pool that are checked out now."""
@@ -57,11 +49,6 @@ async def open_archive(url: str, clock: Clock, *, owner_lock: Path | None = None
     Raises `SettingsError` (unusable URL), `DataFolderInUse`, `SchemaMismatch` (run ``evertick db upgrade``) and the
     other `ArchiveError`\\ s; nothing stays open when it raises.
     """
-    try:
-        from evertick.archive.ledger import Ledger
-    except ModuleNotFoundError:  # until that file is there
-        Ledger = lambda engine, url: None  # type: ignore  # noqa: E731
-
     async with AsyncExitStack() as stack:
         if owner_lock is not None:
             stack.enter_context(owned(owner_lock))
@@ -70,4 +57,4 @@ async def open_archive(url: str, clock: Clock, *, owner_lock: Path | None = None
         engine = open_engine(url)
         stack.push_async_callback(engine.dispose)
         await check_schema(engine, url)
-        yield Archive(engine, url, clock, Ledger(engine, url))
+        yield Archive(engine, url, clock)

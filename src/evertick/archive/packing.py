@@ -52,7 +52,7 @@ def unpack(instrument: str, blob: bytes) -> Bars:
     count, _, first = _head(blob)
     try:
         body = memoryview(isal_zlib.decompress(memoryview(blob)[HEAD_BYTES:]))
-    except isal_zlib.error as error:
+    except isal_zlib.IsalError as error:  # type: ignore[misc]
         raise Unreadable(str(error)) from error
     offsets, at = _unshuffled("H", body, 0, count)
     columns = []
@@ -156,7 +156,7 @@ def _narrowed(column: array[float]) -> array[float]:
     return narrow
 
 
-def _shuffled(column: array) -> bytes:  # type: ignore[type-arg]
+def _shuffled(column: array) -> bytes:
     if sys.byteorder == "big":
         column = array(column.typecode, column)
         column.byteswap()
@@ -164,7 +164,7 @@ def _shuffled(column: array) -> bytes:  # type: ignore[type-arg]
     return b"".join(plain[i::width] for i in range(width))
 
 
-def _unshuffled(code: str, body: memoryview, at: int, count: int) -> tuple[array, int]:  # type: ignore[type-arg]
+def _unshuffled(code: str, body: memoryview, at: int, count: int) -> tuple[array, int]:
     column = array(code)
     width = column.itemsize
     if at + width * count > len(body):
