@@ -1,0 +1,99 @@
+"""Makes the ASGI application. Nothing runs and nothing is opened here; `Services` are open already."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from evertick.web import shapes
+from evertick.web.auth import Access
+from evertick.web.feed import Feed
+from evertick.web.guard import Guard
+from evertick.web.metrics import Metrics, Traffic
+from evertick.web.pages import dashboard, reading, system
+from evertick.web.pages.pages import Pages
+from evertick.web.problems import add_handlers
+from evertick.web.routes import indices, jobs, memory, reports, status
+from evertick.web.services import Services
+from evertick.web.state import Web
+from evertick.web.static import Assets
+from evertick.web.streams import Streams
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+DESCRIPTION = """Market indices every few minutes, reports every few hours.
+
+Reading is free. What changes something needs `API_TOKEN` (the Authorize button), unless the server is bound to loopback
+without one. Lists are `{"items", "next"}`: pass `next` as `cursor`. Errors are problem documents (RFC 9457)."""
+
+
+def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
+    """The application over ``services``.
+
+    ``app.state.web`` is the `Web`. Whoever serves without ASGI lifespan enters ``web.feed.watching()`` around the serving, and
+    calls ``web.stop()`` when the server begins to stop, so that the event streams end. ``lifespan`` replaces the default, which
+    does both.
+    """
+    settings = services.settings
+    access = Access(settings, services.clock)
+    assets = Assets()
+    feed = Feed(services.board, services.document, services.universe, services.clock)
+    streams = Streams(settings.stream_clients)
+    traffic = Traffic()
+    metrics = Metrics(
+        traffic,
+        version=services.version,
+        memory=services.memory.now,
+        snapshot=lambda: feed.snapshot,
+        streams=lambda: streams.open,
+        now=lambda: services.clock.now().timestamp(),
+    )
+    app = FastAPI(
+        title="Evertick",
+        version=services.version,
+        description=DESCRIPTION,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan or _lifespan,
+        license_info={"name": "MIT", "identifier": "MIT"},
+    )
+    app.state.web = Web(services, access, feed, streams, metrics, assets, Pages(services, access, assets))
+    app.add_middleware(
+        Guard,
+        traffic=traffic,
+        check_host=settings.loopback and not access.needs_token,
+        hosts=settings.hosts,
+        max_body=settings.max_body,
+    )
+    add_handlers(app)
+    for module in (indices, reports, jobs, memory, status, dashboard, reading, system):
+        app.include_router(module.router)
+    _describe_problems(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    web: Web = app.state.web
+    async with web.feed.watching():
+        yield
+    web.stop()
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """`shapes.PROBLEMS` refers to the problem document by name; put it among the components when they are first asked for."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        first = app.openapi_schema is None
+        schema = plain()
+        if first:
+            components = schema.setdefault("components", {}).setdefault("schemas", {})
+            components["Problem"] = shapes.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

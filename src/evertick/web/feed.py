@@ -1,0 +1,168 @@
+"""The latest quotes as the web hands them out: loaded once for each update of the board, made into bytes once a second at most.
+
+Any number of requests and streams share one snapshot and one body, so that a request costs no more than sending bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from evertick.errors import BoardUnavailable
+from evertick.model import Clock, Snapshot
+from evertick.web.services import Board, Document, Universe
+
+log = structlog.get_logger()
+
+RELOAD_S = 1.0
+"""Between two loads while nobody tells of updates."""
+TRUST_S = 30.0
+"""After so long the board is read even though no update was told: a notice may have been lost."""
+RESUBSCRIBE_S = 2.0
+
+EMPTY: Mapping[str, Any] = {"as_of": None, "quotes": [], "sources": []}
+"""Before the first poll."""
+
+
+@dataclass(slots=True)
+class Body:
+    """One answer as bytes. ``packed`` (gzip) is made when the first client asks for it."""
+
+    plain: bytes
+    as_of: str | None
+    version: int
+    made: float
+    _packed: bytes | None = None
+
+    @property
+    def packed(self) -> bytes:
+        if self._packed is None:
+            from isal import igzip
+
+            self._packed = igzip.compress(self.plain, 1, mtime=0)
+        return self._packed
+
+
+def to_json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+class Feed:
+    """``version`` grows with every new snapshot. Times are of the clock's `monotonic`."""
+
+    def __init__(self, board: Board, document: Document, universe: Universe, clock: Clock) -> None:
+        self._board, self._document, self._universe, self._clock = board, document, universe, clock
+        self.snapshot: Snapshot | None = None
+        self.version = 0
+        self.closed = False
+        self._loaded = float("-inf")
+        self._told = False
+        self._watched = False
+        self._failure: BoardUnavailable | None = None
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._bodies: dict[bool, Body] = {}
+
+    async def current(self) -> Snapshot | None:
+        """The latest snapshot, None before the first one. The last known stays when the board cannot be reached;
+        `BoardUnavailable` is raised only where nothing is known."""
+        if self._due():
+            async with self._lock:
+                if self._due():
+                    await self._load()
+        if self._failure is not None and self.snapshot is None:
+            raise self._failure
+        return self.snapshot
+
+    async def reload(self) -> Snapshot | None:
+        """`current`, but surely not older than this call."""
+        async with self._lock:
+            await self._load()
+        return self.snapshot
+
+    async def body(self, spark: bool = False) -> Body:
+        """``GET /api/v1/indices`` as bytes, at most one second old."""
+        snapshot = await self.current()
+        now = self._clock.monotonic()
+        body = self._bodies.get(spark)
+        if body is None or body.version != self.version or not 0 <= now - body.made < 1.0:
+            document = self.document(snapshot, spark)
+            body = self._bodies[spark] = Body(to_json(document), document["as_of"], self.version, now)
+        return body
+
+    def document(self, snapshot: Snapshot | None, spark: bool = False) -> Mapping[str, Any]:
+        if snapshot is None:
+            return EMPTY
+        return self._document(snapshot, self._universe, self._clock.now(), spark=spark)
+
+    async def wait(self, version: int) -> int:
+        """Return as soon as there is another version than this one, or the feed has closed."""
+        while self.version == version and not self.closed:
+            await self._changed.wait()
+        return self.version
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """While this lasts, updates of the board wake whoever waits."""
+        task = asyncio.create_task(self._watch(), name="web: board updates")
+        try:
+            yield
+        finally:
+            self.close()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._watched = False
+
+    def close(self) -> None:
+        """Let the streams end."""
+        self.closed = True
+        self._wake()
+
+    def _due(self) -> bool:
+        if self._told:
+            return True
+        age = self._clock.monotonic() - self._loaded
+        return age >= (TRUST_S if self._watched and self.snapshot is not None else RELOAD_S) or age < 0
+
+    async def _load(self) -> None:
+        self._told = False
+        self._loaded = self._clock.monotonic()
+        try:
+            snapshot = await self._board.load()
+        except BoardUnavailable as error:
+            # The last known quotes stay, with their age; /readyz says that the board is away. The error is kept without
+            # its frames, for whoever asks before the next try.
+            self._failure = error.with_traceback(None)
+            return
+        self._failure = None
+        if snapshot is not None and snapshot != self.snapshot:
+            self.snapshot = snapshot
+            self.version += 1
+            self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with self._board.updates() as updates:
+                    self._watched = True
+                    await self.reload()  # what was saved before we subscribed
+                    async for _ in updates:
+                        self._told = True
+                        await self.current()
+            except BoardUnavailable as error:
+                log.debug("board updates lost", error=str(error))  # the board itself logs its loss and its recovery
+            except Exception:
+                log.exception("board updates failed")
+            finally:
+                self._watched = False
+            await self._clock.sleep(RESUBSCRIBE_S)

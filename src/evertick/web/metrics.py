@@ -1,0 +1,140 @@
+"""What `/metrics` tells Prometheus.
+
+The counts are plain numbers here; prometheus-client turns them into its format and is imported by the first scrape.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import Scope
+
+from evertick.model import Snapshot
+
+if TYPE_CHECKING:
+    from prometheus_client.core import CollectorRegistry, Metric
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds to the first byte of the answer."""
+
+_UNKNOWN = "unmatched"
+
+
+class Traffic:
+    """Requests by (method, route, status), and the time to the first byte by route.
+
+    Bounded: routes are the templates that the app has (``/reports/{id}``), whatever paths are asked for.
+    """
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, str, int], int] = {}
+        self.buckets: dict[str, list[int]] = {}
+        self.seconds: dict[str, float] = {}
+
+    def seen(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or _UNKNOWN
+        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "OTHER"
+        key = (method, route, status)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        counts = self.buckets.get(route)
+        if counts is None:
+            counts = self.buckets[route] = [0] * (len(BUCKETS) + 1)
+        counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds[route] = self.seconds.get(route, 0.0) + seconds
+
+
+class Metrics:
+    """Renders everything at the moment of a scrape; nothing is kept between two."""
+
+    def __init__(
+        self,
+        traffic: Traffic,
+        *,
+        version: str,
+        memory: Callable[[], Mapping[str, Any]],
+        snapshot: Callable[[], Snapshot | None],
+        streams: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
+        self.traffic, self.version, self.memory, self.snapshot = traffic, version, memory, snapshot
+        self.streams, self.now = streams, now
+        self._registry: CollectorRegistry | None = None
+
+    def render(self) -> tuple[bytes, str]:
+        """``(body, content type)``"""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+        if self._registry is None:
+            self._registry = CollectorRegistry(auto_describe=False)
+            self._registry.register(self)  # type: ignore[arg-type]
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+        yield InfoMetricFamily("evertick", "What runs here.", value={"version": self.version})
+        yield from self._traffic()
+        yield GaugeMetricFamily("evertick_stream_clients", "Clients of the event streams.", value=self.streams())
+        for key, help in _MEMORY.items():
+            value = self._memory(key)
+            if value is not None:
+                yield GaugeMetricFamily(f"evertick_{_NAMES.get(key, key)}", help, value=value)
+        yield from self._quotes(self.snapshot())
+
+    def _memory(self, key: str) -> float | None:
+        value = self.memory().get(key)
+        return float(value) if isinstance(value, int | float) else None
+
+    def _traffic(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+        requests = CounterMetricFamily(
+            "evertick_http_requests", "Requests answered.", labels=("method", "route", "status")
+        )
+        for (method, route, status), count in self.traffic.requests.items():
+            requests.add_metric((method, route, str(status)), count)
+        yield requests
+        latency = HistogramMetricFamily(
+            "evertick_http_first_byte_seconds", "Seconds to the first byte of an answer.", labels=("route",)
+        )
+        for route, counts in self.traffic.buckets.items():
+            total, rows = 0, []
+            for edge, count in zip((*map(str, BUCKETS), "+Inf"), counts, strict=True):
+                total += count
+                rows.append((edge, total))
+            latency.add_metric((route,), rows, self.traffic.seconds[route])
+        yield latency
+
+    def _quotes(self, snapshot: Snapshot | None) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        if snapshot is None:
+            return
+        yield GaugeMetricFamily("evertick_quotes", "Quotes on the board.", value=len(snapshot.quotes))
+        age = max(0.0, self.now() - snapshot.as_of.timestamp())
+        yield GaugeMetricFamily("evertick_snapshot_age_seconds", "Age of the board's snapshot.", value=age)
+        up = GaugeMetricFamily(
+            "evertick_source_up", "1 where the source's last run was ok or partial.", labels=("source",)
+        )
+        quotes = GaugeMetricFamily("evertick_source_quotes", "Quotes of the source's last run.", labels=("source",))
+        for source in snapshot.sources:
+            up.add_metric((source.name,), float(source.state in ("ok", "partial")))
+            quotes.add_metric((source.name,), source.quotes)
+        yield up
+        yield quotes
+
+
+_MEMORY = {
+    "rss": "Resident bytes of this process.",
+    "heap": "Bytes in use in the C heap.",
+    "blocks": "Live blocks of Python's own allocator.",
+    "fds": "Open descriptors.",
+    "sockets": "Open sockets.",
+    "threads": "Threads.",
+    "tasks": "Tasks of the event loop.",
+    "connections": "Connections of the pools.",
+    "limit": "The memory budget in bytes.",
+}
+_NAMES = {"rss": "rss_bytes", "heap": "heap_bytes", "limit": "memory_limit_bytes"}

@@ -1,0 +1,1 @@
+"""The pages: views (pure), templates and the routes that bring them together."""

@@ -1,0 +1,105 @@
+"""``/``: the markets by group, live, and beside them the reports, the schedules, the sources and the memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from evertick.errors import ArchiveError, BoardUnavailable
+from evertick.model import Receipt
+from evertick.web.pages import views
+from evertick.web.state import Web, web_of
+
+router = APIRouter(include_in_schema=False)
+
+REPORTS, RUNS = 4, 60
+
+JOBS = {"refresh_indices": "Market indices", "report": "Report", "housekeeping": "Housekeeping"}
+"""What people call the jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    name: str
+    spec: str
+    due: datetime
+    in_s: float
+
+
+@router.get("/")
+async def dashboard(request: Request, part: str = "") -> Response:
+    web = web_of(request)
+    if part == "aside":
+        return await web.pages.send(request, "aside.html", **await aside(web))
+    problem = ""
+    try:
+        document = web.feed.document(await web.feed.current(), spark=True)
+    except BoardUnavailable as error:
+        document, problem = web.feed.document(None), str(error)
+    return await web.pages.send(
+        request,
+        "dashboard.html",
+        market=views.market(document, web.services.universe),
+        problem=problem,
+        live_s=web.services.settings.heartbeat_s,
+        **await aside(web),
+    )
+
+
+@router.head("/")
+async def dashboard_head(request: Request) -> Response:
+    return await dashboard(request)
+
+
+async def aside(web: Web) -> dict[str, Any]:
+    """What stands beside the markets. A database that is away leaves its parts empty, and says so."""
+    services = web.services
+    now = services.clock.now()
+    snapshot = web.feed.snapshot
+    found: dict[str, Any] = {
+        "reports": (),
+        "planned": (),
+        "running": (),
+        "missed": (),
+        "memory": services.memory.now(),
+        "runs": (),
+        "memory_line": "",
+        "sources": snapshot.sources if snapshot else (),
+        "archive_problem": "",
+        "report_job": services.settings.report_job,
+    }
+    try:
+        reports, due, running, missed, runs = await asyncio.gather(
+            services.reports.list(limit=REPORTS),
+            services.ledger.next_due(),
+            services.ledger.list(limit=5, state="leased"),
+            services.ledger.list(limit=3, state="missed"),
+            services.receipts.recent(limit=RUNS),
+        )
+    except ArchiveError as error:
+        return found | {"archive_problem": str(error)}
+    return found | {
+        "reports": reports.items,
+        "planned": [Planned(JOBS.get(job, job), spec, at, (at - now).total_seconds()) for _, job, spec, at in due],
+        "running": [(JOBS.get(s.job, s.job), s) for s in running.items],
+        "missed": [(JOBS.get(s.job, s.job), s) for s in missed.items],
+        "runs": runs.items,
+        "memory_line": memory_line(runs.items),
+    }
+
+
+def memory_line(receipts: Sequence[Receipt]) -> str:
+    """The sparkline of RSS after the newest runs, oldest first, on a scale that begins at nothing: flat looks flat."""
+    values = [float(r.rss_after) for r in reversed(receipts) if r.rss_after is not None]
+    if len(values) < 2:
+        return ""
+    top = max(values) * 1.15
+    width, height = 240, 48
+    step = width / (len(values) - 1)
+    return "M" + "L".join(f"{i * step:.1f} {height - value / top * height:.1f}" for i, value in enumerate(values))

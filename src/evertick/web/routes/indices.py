@@ -1,0 +1,82 @@
+"""``/api/v1/indices``: the latest quotes, on demand, live, and refreshed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.sse import EventSourceResponse
+from starlette.responses import Response
+
+from evertick.errors import BoardUnavailable
+from evertick.model import SlotState
+from evertick.web import shapes
+from evertick.web.auth import Writer, is_form
+from evertick.web.feed import to_json
+from evertick.web.problems import Problem
+from evertick.web.replies import accepts_gzip, back_to
+from evertick.web.state import Web, web_of
+from evertick.web.streams import HEARTBEAT, EventStream, frame
+
+router = APIRouter(prefix="/api/v1", tags=["indices"], responses=shapes.PROBLEMS)
+
+Spark = Annotated[bool, Query(description="Add the points of a sparkline to each quote.")]
+
+_HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+_PACKED = _HEADERS | {"Content-Encoding": "gzip"}
+
+
+@router.get("/indices", response_model=shapes.Indices)
+async def indices(request: Request, spark: Spark = False) -> Response:
+    """The latest quote of every instrument, in the order of the universe, and the state of every source."""
+    body = await web_of(request).feed.body(spark)
+    if accepts_gzip(request):
+        return Response(body.packed, 200, _PACKED, "application/json")
+    return Response(body.plain, 200, _HEADERS, "application/json")
+
+
+@router.post("/indices/refresh", response_model=shapes.Refreshed, dependencies=[Writer])
+async def refresh(request: Request) -> Response:
+    """Poll the sources now and answer with what was saved. Requests at the same time share one poll."""
+    web = web_of(request)
+    slot = await web.services.runner.run_now(web.services.settings.refresh_job, {})
+    if slot.state is not SlotState.DONE:
+        why = slot.error or "The poll did not end."
+        raise Problem(502, f"The quotes were not refreshed: {why}", extra={"slot": slot.id})
+    document: dict[str, Any] = {**web.feed.document(await web.feed.reload()), "slot": slot.id}
+    if is_form(request):
+        return back_to("/")
+    return Response(to_json(document), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+@router.get("/indices/stream", response_class=EventSourceResponse)
+async def stream(
+    request: Request, spark: Spark = False, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """Server-sent events: `indices` with the whole document, at once and at every update; its id is the document's `as_of`."""
+    web = web_of(request)
+    return EventStream(_frames(web, spark, last_event_id), web.streams, stall_s=web.services.settings.stall_s)
+
+
+async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[bytes, None]:
+    """A reader that fell behind gets the newest document only: there is no queue."""
+    feed, seen = web.feed, 0
+    yield b"retry: 3000\n\n"
+    while not feed.closed:
+        with suppress(BoardUnavailable):  # nothing to send yet; the next heartbeat looks again
+            await feed.current()
+        try:
+            async with asyncio.timeout(web.services.settings.heartbeat_s):
+                seen = await feed.wait(seen)
+        except TimeoutError:
+            yield HEARTBEAT
+            continue
+        if feed.closed:
+            return
+        body = await feed.body(spark)
+        if body.as_of != known:
+            known = body.as_of
+            yield frame(body.plain, event="indices", id=body.as_of)

@@ -1,0 +1,69 @@
+"""``/api/v1/jobs`` and ``/api/v1/slots``: what runs, ran and is due."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.sse import EventSourceResponse
+from starlette.responses import Response
+
+from evertick.model import Slot, SlotState
+from evertick.web import shapes
+from evertick.web.problems import Problem
+from evertick.web.state import Web, web_of
+from evertick.web.streams import HEARTBEAT, EventStream, beating, frame
+
+router = APIRouter(prefix="/api/v1", tags=["jobs"], responses=shapes.PROBLEMS)
+
+Id = Annotated[str, Path(max_length=96, description="The id of a slot.")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(max_length=256, description="`next` of the page before.")]
+
+ENDED = (SlotState.DONE, SlotState.FAILED, SlotState.MISSED)
+
+
+@router.get("/jobs/{id}", response_model=shapes.SlotShape)
+async def job(request: Request, id: Id) -> shapes.SlotShape:
+    """One slot: its state, its progress while it runs, its result or error afterwards."""
+    return shapes.slot_shape(await web_of(request).services.ledger.get(id))
+
+
+@router.get("/jobs/{id}/stream", response_class=EventSourceResponse)
+async def stream(request: Request, id: Id) -> Response:
+    """Server-sent events: `job` with the slot, at once and at every change, until it has ended."""
+    web = web_of(request)
+    slot = await web.services.ledger.get(id)
+    return EventStream(_frames(web, slot), web.streams, stall_s=web.services.settings.stall_s)
+
+
+@router.get("/slots", response_model=shapes.Listed[shapes.SlotShape])
+async def slots(
+    request: Request,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    job: Annotated[str | None, Query(max_length=32)] = None,
+    state: SlotState | None = None,
+) -> shapes.Listed[shapes.SlotShape]:
+    """Slots of every job, newest first: due, running (`leased`), done, failed and missed."""
+    try:
+        page = await web_of(request).services.ledger.list(limit=limit, cursor=cursor, job=job, state=state)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    return shapes.slots_shape(page)
+
+
+async def _frames(web: Web, slot: Slot) -> AsyncGenerator[bytes, None]:
+    yield _frame(slot)
+    if slot.state in ENDED:
+        return
+    async with web.services.runner.updates(slot.id) as updates:
+        async for update in beating(updates, web.streams.stopping, web.services.settings.heartbeat_s):
+            yield HEARTBEAT if update is None else _frame(update)
+            if update is not None and update.state in ENDED:
+                return
+
+
+def _frame(slot: Slot) -> bytes:
+    return frame(shapes.slot_shape(slot).model_dump_json().encode(), event="job")

@@ -1,0 +1,70 @@
+"""``/api/v1/reports``: the published reports, their parts, and the order for a new one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from evertick.web import shapes
+from evertick.web.auth import Writer, is_form
+from evertick.web.problems import Problem
+from evertick.web.replies import back_to
+from evertick.web.routes.jobs import Cursor, Limit
+from evertick.web.state import web_of
+from evertick.web.stored import send_part
+
+router = APIRouter(prefix="/api/v1/reports", tags=["reports"], responses=shapes.PROBLEMS)
+
+ReportId = Annotated[str, Path(max_length=64)]
+
+
+@router.get("", response_model=shapes.Listed[shapes.ReportShape])
+async def reports(request: Request, limit: Limit = 20, cursor: Cursor = None) -> shapes.Listed[shapes.ReportShape]:
+    """The published reports, newest first."""
+    try:
+        page = await web_of(request).services.reports.list(limit=limit, cursor=cursor)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    return shapes.reports_shape(page)
+
+
+@router.post("", status_code=202, response_model=shapes.SlotShape, dependencies=[Writer])
+async def make(request: Request, response: Response) -> shapes.SlotShape | Response:
+    """Order a report. The answer is its slot; `Location` leads to its progress."""
+    services = web_of(request).services
+    settings = services.settings
+    slot = await services.ledger.submit(settings.desk, settings.report_job, {}, services.clock.now())
+    services.runner.wake()
+    if is_form(request):
+        return back_to(f"/reports?job={slot.id}")
+    response.headers["Location"] = f"/api/v1/jobs/{slot.id}"
+    return shapes.slot_shape(slot)
+
+
+@router.get("/{id}", response_model=shapes.ReportShape)
+async def report(request: Request, id: ReportId) -> shapes.ReportShape:
+    """The metadata of one report."""
+    return shapes.report_shape(await web_of(request).services.reports.get(id))
+
+
+@router.get("/{id}/parts/{part}", response_class=Response)
+async def part(request: Request, id: ReportId, part: Annotated[str, Path(max_length=32)]) -> Response:
+    """One part as it was stored: `html css js` in the first language, `html_en js_en` and so on in the others."""
+    return await _part(request, id, part)
+
+
+@router.head("/{id}/parts/{part}", include_in_schema=False)
+async def part_head(request: Request, id: ReportId, part: Annotated[str, Path(max_length=32)]) -> Response:
+    return await _part(request, id, part)
+
+
+async def _part(request: Request, id: str, part: str) -> Response:
+    web = web_of(request)
+    meta = await web.services.reports.get(id)
+    found = meta.part(part)
+    if found is None:
+        names = ", ".join(p.part for p in meta.parts)
+        raise Problem(404, f"Report {id} has no part '{part}'. Its parts are {names}.")
+    return await send_part(request, web.services, meta, found)

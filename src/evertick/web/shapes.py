@@ -1,0 +1,210 @@
+"""The JSON of the API, for its OpenAPI description and for what is made from our own values.
+
+Times are ISO 8601 in UTC (``…Z``), durations seconds, sizes bytes, ``*_pct`` percent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evertick.model import Page, Receipt, ReportMeta, Slot
+
+T = TypeVar("T")
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Problem(Shape):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    hint: str | None = None
+
+
+class QuoteShape(Shape):
+    id: str
+    name: str
+    group: str
+    price: float
+    change_pct: float | None = Field(description="Against the previous close, in percent.")
+    currency: str
+    as_of: datetime = Field(description="The provider's time of this price.")
+    age_s: float
+    fresh: bool = Field(description="Recent enough for the state of its session.")
+    source: str
+    session: Literal["open", "break", "closed", "always"]
+    spark: list[float] | None = Field(None, description="Recent prices, oldest first; only with `spark=true`.")
+
+
+class SourceShape(Shape):
+    name: str
+    state: Literal["ok", "partial", "failing", "resting", "off"]
+    quotes: int
+    last_success: datetime | None
+    error: str | None
+    retry_at: datetime | None
+
+
+class Indices(Shape):
+    as_of: datetime | None = Field(description="The end of the poll that saved this; null before the first one.")
+    quotes: list[QuoteShape]
+    sources: list[SourceShape]
+
+
+class Refreshed(Indices):
+    slot: str = Field(description="The slot of the run that saved it.")
+
+
+class Listed(Shape, Generic[T]):
+    items: list[T]
+    next: str | None = Field(description="The cursor of the next page, null on the last.")
+
+
+class PartShape(Shape):
+    part: str
+    language: str
+    size: int
+    stored: int = Field(description="Bytes as kept (gzip).")
+    sha256: str
+    href: str
+
+
+class ReportShape(Shape):
+    id: str
+    desk: str
+    slot: str
+    created: datetime
+    as_of: datetime
+    languages: list[str]
+    headline: dict[str, str]
+    instruments: int
+    size: int
+    duration_s: float
+    stages_s: dict[str, float]
+    warnings: list[str]
+    parts: list[PartShape]
+    href: dict[str, str] = Field(description="Language to the address of its page.")
+
+
+class SlotShape(Shape):
+    id: str
+    desk: str
+    job: str
+    due: datetime
+    state: Literal["due", "leased", "done", "failed", "missed"]
+    trigger: str
+    attempts: int
+    not_before: datetime | None = Field(description="A retry waits until then.")
+    started: datetime | None
+    finished: datetime | None
+    coalesced: int = Field(description="Older missed slots that this one stands for.")
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: str | None
+
+
+class ReceiptShape(Shape):
+    job: str
+    component: str
+    slot: str | None
+    started: datetime
+    duration_s: float
+    outcome: str
+    heap_before: int | None
+    heap_after: int | None
+    blocks_before: int
+    blocks_after: int
+    rss_before: int | None
+    rss_after: int | None
+    peak_rss: int | None
+    freed: int | None
+    retained: int | None
+    fds_delta: int | None
+    tasks_delta: int
+    connections_delta: int | None
+    overlapped: bool
+    release_s: float
+    pid: int
+
+
+class MemoryNow(Shape):
+    """Bytes and counts; null where this system cannot measure one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: datetime
+    pid: int
+    heap: int | None = None
+    blocks: int | None = None
+    rss: int | None = None
+    pss: int | None = None
+    uss: int | None = None
+    fds: int | None = None
+    sockets: int | None = None
+    threads: int | None = None
+    tasks: int | None = None
+    connections: int | None = None
+    limit: int | None = None
+
+
+def report_shape(meta: ReportMeta) -> ReportShape:
+    return ReportShape(
+        id=meta.id,
+        desk=meta.desk,
+        slot=meta.slot,
+        created=meta.created,
+        as_of=meta.as_of,
+        languages=list(meta.languages),
+        headline=dict(meta.headline),
+        instruments=meta.instruments,
+        size=meta.size,
+        duration_s=meta.duration_s,
+        stages_s=dict(meta.stages_s),
+        warnings=list(meta.warnings),
+        parts=[
+            PartShape(
+                part=p.part,
+                language=p.language,
+                size=p.size,
+                stored=p.stored,
+                sha256=p.sha256,
+                href=f"/api/v1/reports/{meta.id}/parts/{p.part}",
+            )
+            for p in meta.parts
+        ],
+        href={language: f"/reports/{meta.id}/{language}" for language in meta.languages},
+    )
+
+
+def reports_shape(page: Page[ReportMeta]) -> Listed[ReportShape]:
+    return Listed[ReportShape](items=[report_shape(m) for m in page.items], next=page.next)
+
+
+def slot_shape(slot: Slot) -> SlotShape:
+    return SlotShape.model_validate(slot)
+
+
+def slots_shape(page: Page[Slot]) -> Listed[SlotShape]:
+    return Listed[SlotShape](items=[slot_shape(s) for s in page.items], next=page.next)
+
+
+def receipts_shape(page: Page[Receipt]) -> Listed[ReceiptShape]:
+    return Listed[ReceiptShape](items=[ReceiptShape.model_validate(r) for r in page.items], next=page.next)
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem document (RFC 9457)",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+"""``responses=`` of every route."""
