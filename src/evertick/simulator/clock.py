@@ -21,6 +21,7 @@ class MarketClock:
         self, start: datetime | None = None, speed: float = 1.0, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._monotonic = monotonic
+        self.speed = speed
         self.set(start or datetime.now(UTC), speed)
 
     def set(self, now: datetime | None = None, speed: float | None = None) -> None:

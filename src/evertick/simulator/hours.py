@@ -85,7 +85,8 @@ class Hours:
         offsets: list[int] = []
         self._fill(days, 0, len(days) - 1, self.offset(days[0]), self.offset(days[-1]), offsets)
         return [
-            (day - EPOCH) * 86400 + opens[(day - 1) % 7] * 60 - offset for day, offset in zip(days, offsets, strict=True)
+            (day - EPOCH) * 86400 + opens[(day - 1) % 7] * 60 - offset
+            for day, offset in zip(days, offsets, strict=True)
         ]
 
     def offset(self, day: int) -> int:

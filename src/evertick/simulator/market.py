@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp
+from typing import Any
 
 from evertick.model import Instrument
 from evertick.simulator import paths
@@ -65,20 +66,22 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Candles:
-    """Intraday bars as columns: ``at`` is the start of each, in seconds since 1970."""
+    """Bars as columns: ``at`` is the start of each, in seconds since 1970; the others hold floats (or `None`: no trade)."""
 
     at: list[int]
-    open: list[float]
-    high: list[float]
-    low: list[float]
-    close: list[float]
-    volume: list[float]
+    open: list[Any]
+    high: list[Any]
+    low: list[Any]
+    close: list[Any]
+    volume: list[Any]
 
 
 class Market:
     """The simulated market of ``instruments``; the same ``seed`` makes the same market."""
 
-    def __init__(self, instruments: Iterable[Instrument], seed: int | str = 1, clock: MarketClock | None = None) -> None:
+    def __init__(
+        self, instruments: Iterable[Instrument], seed: int | str = 1, clock: MarketClock | None = None
+    ) -> None:
         self.seed = str(seed)
         self.clock = clock or MarketClock()
         self.instruments: dict[str, Instrument] = {i.id: i for i in instruments}
@@ -158,18 +161,37 @@ class Market:
         block, place = block_of(day)
         return self._price(self.traits(instrument), day, self._levels(instrument.id, block)[place])
 
-    def day(self, instrument: Instrument, day: int) -> DayBar:
-        """One trading day with what its path is drawn from."""
+    def bars(self, instrument: Instrument, first: int, last: int) -> list[DayBar]:
+        """Trading days from ``first`` to ``last`` with what their paths are drawn from; flat before the first day."""
         t, h = self.traits(instrument), self.hours(instrument)
-        c = self.columns(instrument, day, day)
-        previous = self.close(instrument, h.before(day))
-        seconds = sum(end - start for start, end in h.segments(day))
-        if not len(c):  # before its first day: a flat line
-            c = Columns([day], [previous], [previous], [previous], [previous], [0.0])
-        return DayBar(
-            day, c.open[0], c.high[0], c.low[0], c.close[0], c.volume[0], previous,
-            f"{self.seed}/{instrument.id}/{day}", seconds, t.sigma * previous,
-        )  # fmt: skip
+        days = h.days(first, last)
+        if not days:
+            return []
+        before = h.before(days[0])
+        previous = self.close(instrument, before)
+        c = self.columns(instrument, days[0], days[-1])
+        early = len(days) - len(c)
+        found = []
+        for i, day in enumerate(days):
+            seconds = 86400 if h.always else sum(end - start for start, end in h.segments(day))
+            key = f"{self.seed}/{instrument.id}/{day}"
+            if i < early:
+                previous = self.close(instrument, day)
+                found.append(DayBar(day, *(previous,) * 4, 0.0, previous, key, seconds, t.sigma * previous))
+                continue
+            n = i - early
+            sigma = t.sigma * previous
+            found.append(
+                DayBar(day, c.open[n], c.high[n], c.low[n], c.close[n], c.volume[n], previous, key, seconds, sigma)
+            )
+            previous = c.close[n]
+        return found
+
+    def day(self, instrument: Instrument, day: int) -> DayBar:
+        """One trading day; the nearest before, where ``day`` is none."""
+        h = self.hours(instrument)
+        day = day if h.is_trading_day(day) else h.before(day)
+        return self.bars(instrument, day, day)[0]
 
     def year_range(self, instrument: Instrument, day: int) -> tuple[float, float]:
         """High and low of the 52 weeks up to ``day``, from the closes and a typical day's reach."""
@@ -221,15 +243,20 @@ class Market:
         """The price at any moment: what `tick` says, without the rest."""
         h = self.hours(instrument)
         day = h.day_at(at)
-        bar = self._bar(instrument, day)
-        elapsed, _ = traded(h, day, at)
+        return self.price_in(instrument, self._bar(instrument, day), traded(h, day, at)[0])
+
+    def price_in(self, instrument: Instrument, bar: DayBar, elapsed: float) -> float:
+        """The price ``elapsed`` seconds of trading into a day."""
         return round(paths.price_at(bar, self._marks(bar), elapsed), self.traits(instrument).decimals)
+
+    def marks(self, bar: DayBar) -> Sequence[float]:
+        """Prices every half hour of a day (every hour where trading never stops), not rounded."""
+        return self._marks(bar)
 
     def candles(self, instrument: Instrument, day: int, interval: int, until: float) -> Candles:
         """Bars of ``interval`` seconds of one trading day, up to ``until`` (the last one unfinished)."""
         h, places = self.hours(instrument), self.traits(instrument).decimals
         bar = self._bar(instrument, day)
-        marked = self._marks(bar)
         points = self._path(bar)
         out = Candles([], [], [], [], [], [])
         before = 0
@@ -239,7 +266,7 @@ class Market:
                     return out
                 stop = min(at + interval, end)
                 a, b = before + at - start, before + min(stop, until) - start
-                inside = _between(bar, marked, points, a, b)
+                inside = _between(bar, points, a, b)
                 out.at.append(at)
                 out.open.append(round(inside[0], places))
                 out.close.append(round(inside[-1], places))
@@ -261,19 +288,6 @@ class Market:
         if starts and starts[-1] + paths.STEP > until:
             points[-1] = self.price(instrument, until)
         return starts, points
-
-    def hourly(self, instrument: Instrument, until: float, count: int) -> list[float]:
-        """The last ``count`` prices on the hour up to ``until``, oldest first, of what always trades."""
-        places = self.traits(instrument).decimals
-        last_hour = int(until // 3600)
-        h = self.hours(instrument)
-        first_day, last_day = h.day_at((last_hour - count + 1) * 3600), h.day_at(until)
-        found: list[float] = []
-        for day in range(first_day, last_day + 1):
-            bar = self._bar(instrument, day)
-            found.extend(self._marks(bar)[:24])
-        end = (last_day - first_day) * 24 + last_hour % 24 + 1
-        return [round(p, places) for p in found[end - count : end]]
 
     # --- walks ---------------------------------------------------------------------------------------------------
 
@@ -325,14 +339,14 @@ def traded(h: Hours, day: int, at: float) -> tuple[float, int]:
     return elapsed, last
 
 
-def _between(bar: DayBar, marked: array[float], points: array[float], a: float, b: float) -> list[float]:
+def _between(bar: DayBar, points: array[float], a: float, b: float) -> list[float]:
     """Prices from second ``a`` to second ``b`` of trading: the five-minute points, and both ends."""
     first, last = int(-(-a // paths.STEP)), int(b // paths.STEP)
     found = [*points[first : last + 1]] if b < bar.seconds else [*points[first:last], bar.close]
     if a % paths.STEP:
-        found.insert(0, paths.price_at(bar, marked, a))
+        found.insert(0, paths.price_on(bar, points, a))
     if b % paths.STEP and b < bar.seconds:
-        found.append(paths.price_at(bar, marked, b))
+        found.append(paths.price_on(bar, points, b))
     return found
 
 

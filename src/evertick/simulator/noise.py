@@ -169,7 +169,11 @@ def factors(seed: str) -> dict[str, Levels]:
         return lambda block: array("d", [far * tanh(v / far) for v in walk(f"{seed}/{name}", block, WEEKDAYS)])
 
     found = {name: plain(name, WEEKDAYS) for name in WEEKDAY_FACTORS}
-    found["dollar"], found["yields"], found["curve"] = bounded("dollar", 60), bounded("yields", 55), bounded("curve", 40)
+    found["dollar"], found["yields"], found["curve"] = (
+        bounded("dollar", 60),
+        bounded("yields", 55),
+        bounded("curve", 40),
+    )
     found["crypto"] = plain("crypto", ALWAYS)
     found["stress"] = lambda block: stress_and_world(seed, block)[0]
     found["world"] = lambda block: walk(f"{seed}/world", block, WEEKDAYS, stress_and_world(seed, block)[1])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import sqrt
 
 from evertick.simulator.noise import draws, normal
@@ -62,7 +62,7 @@ def marks(bar: DayBar) -> array[float]:
     size = bar.sigma * 0.7 / sqrt(count)
     places = sorted(pins)
     found = array("d", [bar.open])
-    for a, b in zip(places, places[1:], strict=False):
+    for a, b in pairwise(places):
         found.extend(_bridge(pins[a], pins[b], [z[w >> 4] * size for w in words[a:b]], bar.low, bar.high))
     return found
 
@@ -95,18 +95,31 @@ def price_at(bar: DayBar, marked: Sequence[float], elapsed: float) -> float:
         return bar.open
     if elapsed >= bar.seconds:
         return bar.close
-    tick = int(elapsed // TICK)
-    elapsed = tick * TICK
-    mark, within = divmod(elapsed, bar.mark)
-    if not within:
-        return marked[mark]
-    points = [marked[mark], *steps(bar, marked, mark)]
-    step, rest = divmod(within, STEP)
+    mark = int(elapsed // bar.mark)
+    return _tick(bar, [marked[mark], *steps(bar, marked, mark)], mark * bar.mark, elapsed)
+
+
+def price_on(bar: DayBar, points: Sequence[float], elapsed: float) -> float:
+    """The same from a whole `path`: quicker where many are asked for."""
+    if elapsed <= 0:
+        return bar.open
+    if elapsed >= bar.seconds:
+        return bar.close
+    return _tick(bar, points, 0, elapsed)
+
+
+def _tick(bar: DayBar, points: Sequence[float], start: int, elapsed: float) -> float:
+    """Between two of the ``points`` that begin at second ``start``."""
+    number = int(elapsed // TICK)
+    at = number * TICK
+    step, rest = divmod(at - start, STEP)
     if not rest:
         return points[step]
-    length = min(STEP, bar.seconds - elapsed + rest)
+    length = min(STEP, bar.seconds - at + rest)
     a, b, u = points[step], points[step + 1], rest / length
-    wiggle = normal()[draws(f"{bar.key}.{tick}", 1)[0] >> 4] * bar.sigma * 0.7 * sqrt(length / bar.seconds * u * (1 - u))
+    wiggle = (
+        normal()[draws(f"{bar.key}.{number}", 1)[0] >> 4] * bar.sigma * 0.7 * sqrt(length / bar.seconds * u * (1 - u))
+    )
     return min(bar.high, max(bar.low, a + (b - a) * u + wiggle))
 
 
@@ -128,7 +141,5 @@ def _bridge(start: float, end: float, shocks: list[float], low: float, high: flo
     found = [start + moved + i * slope for i, moved in enumerate(moves, 1)]
     found[-1] = end
     if max(found) > high or min(found) < low:
-        found = [
-            max(low, 2 * high - v) if v > high else min(high, 2 * low - v) if v < low else v for v in found
-        ]
+        found = [max(low, 2 * high - v) if v > high else min(high, 2 * low - v) if v < low else v for v in found]
     return found

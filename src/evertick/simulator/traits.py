@@ -171,7 +171,9 @@ def _other(instrument: Instrument, symbol: str | None) -> Traits:
     if own > 1e-9:
         stays = pegged or group is Group.VOLATILITY
         loads.append((f"{'noise' if stays else 'own'}:{root}", sqrt(own / 2 if stays else own) * sigma))
-    supply = (level and level.supply) or (10 ** (8 + 2 * hashed(instrument.id)) / price if group is Group.CRYPTO else 0.0)
+    supply = (level and level.supply) or (
+        10 ** (8 + 2 * hashed(instrument.id)) / price if group is Group.CRYPTO else 0.0
+    )
     return Traits(
         price=price,
         decimals=_decimals(instrument, price),
@@ -228,8 +230,8 @@ def _guess(instrument: Instrument) -> float:
 
 
 def _decimals(instrument: Instrument, price: float) -> int:
-    """At least four significant digits, whatever the instrument is shown with."""
-    return max(instrument.decimals, 3 - floor(log10(price)))
+    """At least five significant digits, whatever the instrument is shown with."""
+    return max(instrument.decimals, 4 - floor(log10(price)))
 
 
 def _volume(instrument: Instrument, price: float, supply: float) -> float:

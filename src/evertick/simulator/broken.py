@@ -1,0 +1,279 @@
+"""Answers that go wrong on the way: wrong status, wrong body, no body, no end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from evertick.simulator.answers import Answer, body_response, encode, respond
+from evertick.simulator.faults import SPOILED
+from evertick.simulator.spoil import spoil
+
+TRANSPORT = "evertick.transport"
+"""Key of the ASGI scope under which `evertick.simulator.serve` hands over the connection itself."""
+CLOSING = "closing"
+"""Name of the app's state that is set when the simulator stops: what would wait gives up."""
+HANG = 120.0
+LATE = 2.0
+RETRY_AFTER = {"429": "7", "418": "60", "503": "30"}
+
+_JSON = "application/json"
+_CHALLENGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title><meta charset="utf-8">
+<meta name="robots" content="noindex,nofollow"></head><body><div class="main-wrapper" role="main"><noscript>Enable
+JavaScript and cookies to continue</noscript></div><script src="/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1">
+</script></body></html>"""
+_WORK = """<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="robots" content="noindex"><title>Checking</title>
+</head><body><form method="post" action="/__verify"><input name="nonce"><input name="sha256"></form></body></html>"""
+_DOWN = "<!DOCTYPE html><html><head><title>Yahoo</title></head><body><h1>Will be right back...</h1></body></html>"
+_CONSENT = """<!DOCTYPE html><html lang="en"><head><title>Your privacy choices</title></head><body><form method="post">
+<button name="agree" value="agree">Accept all</button></form></body></html>"""
+_RATE_LIMITS: dict[str, Any] = {
+    "yahoo": {
+        "finance": {"result": None, "error": {"code": "Too Many Requests", "description": "Rate limit exceeded"}}
+    },
+    "coingecko": {
+        "status": {
+            "error_code": 429,
+            "error_message": "You've exceeded the Rate Limit. Please visit https://www.coingecko.com/en/api/pricing "
+            "to subscribe to our API plans for higher rate limits.",
+        }
+    },
+    "alternative": {"error": "Too many requests", "metadata": {"error": "rate limit"}},
+}
+_NOT_FOUND: dict[str, Any] = {
+    "yahoo": {
+        "chart": {
+            "result": None,
+            "error": {"code": "Not Found", "description": "No data found, symbol may be delisted"},
+        }
+    },
+    "coingecko": {"error": "coin not found"},
+    "alternative": {"name": "Fear and Greed Index", "data": [], "metadata": {"error": "not found"}},
+}
+_UNAUTHORIZED: dict[str, Any] = {
+    "yahoo": {"finance": {"result": None, "error": {"code": "Unauthorized", "description": "Invalid Crumb"}}},
+    "coingecko": {"status": {"error_code": 10002, "error_message": "API Key Missing"}},
+    "alternative": {"error": "unauthorized"},
+}
+_FORBIDDEN = {"error": {"code": 1020, "message": "Access denied"}}
+_BAN = {
+    "code": -1003,
+    "msg": "Way too much request weight used; IP banned. Please use the websocket for live updates to avoid bans.",
+}
+_LOCATION = {"code": 0, "msg": "Service unavailable from a restricted location according to the terms of use."}
+
+Handler = Callable[[], Awaitable[Answer]]
+
+
+async def broken(kind: str, provider: str, request: Request, handler: Handler) -> Response:
+    """The answer to ``request`` with the fault ``kind``; ``handler`` makes the right one."""
+    if kind in SPOILED:
+        answer = await handler()
+        if answer.status != 200:
+            return respond(request, answer)
+        return respond(request, Answer(spoil(kind, answer.payload)))
+    if (fixed := _fixed(kind, provider, request)) is not None:
+        return fixed
+    if kind in ("reset", "close", "garbage", "tls"):
+        return Severed(kind)
+    if kind == "hang":
+        return Severed("close", after=HANG)
+    if kind == "endless":
+        return _Unbounded(_endless(request), media_type=_JSON)
+    if kind == "late":
+        await _wait(request, LATE)
+        return respond(request, await handler())
+    return _damaged(kind, request, encode((await handler()).payload))
+
+
+def _fixed(kind: str, provider: str, request: Request) -> Response | None:
+    """Answers that do not depend on the right one."""
+    html: dict[str, tuple[int, str]] = {
+        "challenge": (200, _CHALLENGE), "pow": (200, _WORK), "down": (200, _DOWN), "401html": (401, _page("401 Unauthorized")),
+        "403html": (403, _page("403 Forbidden")), "500": (500, _page("500 Internal Server Error")),
+        "502": (502, _page("502 Bad Gateway")), "503": (503, _page("503 Service Unavailable")),
+        "504": (504, _page("504 Gateway Time-out")),
+    }  # fmt: skip
+    json: dict[str, tuple[int, Any]] = {
+        "200ratelimit": (200, _RATE_LIMITS[provider]), "401": (401, _UNAUTHORIZED[provider]), "403": (403, _FORBIDDEN),
+        "404": (404, _NOT_FOUND[provider]), "418": (418, _BAN), "451": (451, _LOCATION),
+    }  # fmt: skip
+    headers = {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
+    if kind in html:
+        if kind == "challenge":
+            headers["cf-mitigated"] = "challenge"
+        return Response(html[kind][1], html[kind][0], headers, "text/html")
+    if kind in json:
+        return Response(encode(json[kind][1]), json[kind][0], headers, _JSON)
+    match kind:
+        case "429" if provider == "yahoo":
+            return Response("Too Many Requests\r\n", 429, headers, "text/plain")
+        case "429":
+            return Response(encode(_RATE_LIMITS[provider]), 429, headers, _JSON)
+        case "429text":
+            return Response("Edge: Too Many Requests", 429, media_type="text/plain")
+        case "204":
+            return Response(status_code=204)
+        case "empty":
+            return Response(b"", 200, media_type=_JSON)
+        case "redirect":
+            return Response(
+                status_code=302, headers={"location": "/consent.yahoo.com/v2/collectConsent?sessionId=simulated"}
+            )
+        case "loop":
+            return Response(status_code=302, headers={"location": str(request.url)})
+        case "deep":
+            return Response(b"[" * 200_000 + b"]" * 200_000, media_type=_JSON)
+        case "bomb":
+            return Response(_bomb(), headers={"content-encoding": "gzip"}, media_type=_JSON)
+        case "badgzip":
+            return Response(
+                b"\x1f\x8b" + b"not gzip at all" * 8, headers={"content-encoding": "gzip"}, media_type=_JSON
+            )
+    return None
+
+
+def _damaged(kind: str, request: Request, body: bytes) -> Response:
+    """The right answer, and something happens to its bytes."""
+    match kind:
+        case "truncated":
+            return body_response(request, body[: len(body) // 2])
+        case "wrongtype":
+            return body_response(request, body, media="text/html; charset=utf-8")
+        case "badutf8":
+            middle = body.index(b'"') + 1 if b'"' in body else 0
+            return Response(body[:middle] + b"\xff\xfe\xc3\x28" + body[middle:], media_type=_JSON)
+        case "cut":
+            return Severed("cut", body)
+        case "drip":
+            return _Unbounded(_drip(request, body), media_type=_JSON)
+    raise AssertionError(f"no answer for the fault {kind}")
+
+
+def consent() -> Response:
+    """The page that the fault ``redirect`` leads to."""
+    return Response(_CONSENT, media_type="text/html")
+
+
+def _page(title: str) -> str:
+    return f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
+
+
+def _bomb() -> bytes:
+    from isal import isal_zlib
+
+    stream = isal_zlib.compressobj(3, wbits=31)
+    spaces = b" " * (1 << 20)
+    return b"".join(
+        [stream.compress(b"["), *(stream.compress(spaces) for _ in range(64)), stream.compress(b"]"), stream.flush()]
+    )
+
+
+# --- slow ------------------------------------------------------------------------------------------------------------
+
+
+async def _wait(request: Request, seconds: float) -> bool:
+    """Wait; `True` if the simulator stopped meanwhile."""
+    closing: asyncio.Event | None = getattr(request.app.state, CLOSING, None)
+    if closing is None:
+        await asyncio.sleep(seconds)
+        return False
+    try:
+        await asyncio.wait_for(closing.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _drip(request: Request, body: bytes) -> AsyncIterator[bytes]:
+    for i in range(len(body)):
+        yield body[i : i + 1]
+        if await _wait(request, 1.0):
+            return
+
+
+async def _endless(request: Request) -> AsyncIterator[bytes]:
+    yield b'{"chart":{"result":['
+    piece = b'{"meta":{"symbol":"^GSPC"},"timestamp":[]},' * 1500
+    while True:
+        yield piece
+        if await _wait(request, 0.002):
+            return
+
+
+class _Unbounded(StreamingResponse):
+    """Ends quietly when the client has gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except OSError:
+            return
+
+
+# --- the connection itself -------------------------------------------------------------------------------------------
+
+
+class Severed(Response):
+    """No answer, or part of one, and the connection is gone.
+
+    With a server that hands over the connection (`evertick.simulator.serve`) a ``reset`` really is one; under any other
+    ASGI server the answer breaks off.
+    """
+
+    def __init__(self, how: str, body: bytes = b"", after: float = 0.0) -> None:
+        super().__init__(body, media_type=_JSON)
+        self._how, self._after = how, after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._after:
+            await _until_gone(Request(scope), receive, self._after)
+        if self._how == "cut":
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
+        transport: asyncio.Transport | None = scope.get(TRANSPORT)
+        if transport is None:
+            raise ConnectionResetError(f"the simulator breaks off: {self._how}")
+        if self._how == "reset":
+            _linger_no_more(transport)
+            transport.abort()
+        else:
+            if self._how == "garbage":
+                transport.write(b"\x00\x01\x02 this is not the protocol you are looking for\r\n\r\n")
+            elif self._how == "tls":
+                transport.write(b"\x15\x03\x03\x00\x02\x02\x28")
+            transport.close()
+        # the server learns of it before the application returns
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _until_gone(request: Request, receive: Receive, seconds: float) -> None:
+    """Wait until the client goes, the simulator stops, or ``seconds`` have passed."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    waiting = {asyncio.ensure_future(gone()), asyncio.ensure_future(_wait(request, seconds))}
+    _, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+def _linger_no_more(transport: asyncio.Transport) -> None:
+    """Make the next close send RST instead of FIN."""
+    theirs = transport.get_extra_info("socket")
+    if theirs is None:
+        return
+    with socket.socket(fileno=os.dup(theirs.fileno())) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
