@@ -41,6 +41,9 @@ Job = tuple[str, str]
 class Renewals(Protocol):
     """The heartbeat's side of the ledger: called from its thread, on a connection of its own."""
 
+    def open(self) -> None:
+        """Connect now. Otherwise the first renewal does."""
+
     def renew(self, held: Collection[Held], until: datetime) -> set[Held]:
         """Move the end of these leases; returns those that are held no longer."""
 
@@ -94,6 +97,9 @@ class Ledger(Protocol):
 
     async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
         """``(desk, job, spec, next_due)`` of every schedule."""
+
+    async def keep_schedules(self, jobs: Collection[Job]) -> int:
+        """Forget the schedules of all other jobs: they were taken out of the settings."""
 
     async def prune(self, older_than: datetime) -> int: ...
 
