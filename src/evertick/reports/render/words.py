@@ -34,6 +34,11 @@ def esc(text: str) -> str:
     return str(_escape(text))
 
 
+def _quoted(text: str) -> str:
+    """For an attribute in single quotes: JSON has many double ones, which would each take five bytes."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")
+
+
 def tone(n: Number) -> str:
     """The class of a signed number: ``up``, ``down``, ``flat``."""
     return ("flat", "up", "down")[direction(n)]
@@ -100,7 +105,7 @@ class Words:
     def sentence(self, sentence: Sentence) -> str:
         """A sentence with its rule and inputs on it, shown on demand."""
         css = _TONES.get(sentence.tone)
-        inputs = f' data-inputs="{esc(self.inputs(sentence.inputs))}"' if sentence.inputs else ""
+        inputs = f" data-inputs='{_quoted(self.inputs(sentence.inputs))}'" if sentence.inputs else ""
         return (
             f'<span class="s{f" t-{css}" if css else ""}" data-rule="{esc(sentence.rule)}"{inputs}>'
             f"{self.html(sentence.text)}</span>"
