@@ -97,7 +97,7 @@ def _kept(quote: Quote, universe: Universe | None) -> dict[str, Any]:
 def loads(body: bytes) -> Snapshot:
     """The snapshot in a kept document. Raises `NotASnapshot`; fields that a newer version added are passed over."""
     try:
-        read = json.loads(body, parse_constant=_no_constant)
+        read = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotASnapshot(f"not JSON: {type(error).__name__}") from error
     if not isinstance(read, dict) or read.get("schema") != SCHEMA:
@@ -107,10 +107,6 @@ def loads(body: bytes) -> Snapshot:
         quotes=tuple(_quote(row) for row in _rows(read, "quotes")),
         sources=tuple(_status(row) for row in _rows(read, "sources")),
     )
-
-
-def _no_constant(text: str) -> float:
-    raise NotASnapshot(f"{text} is not a number")
 
 
 def _quote(row: Mapping[str, Any]) -> Quote:
@@ -172,8 +168,9 @@ def _finite(value: object, name: str) -> float:
 
 
 def _instant(row: Mapping[str, Any], name: str) -> datetime:
+    text = _text(row, name)
     try:
-        at = datetime.fromisoformat(_text(row, name))
+        at = datetime.fromisoformat(text)
     except ValueError as error:
         raise NotASnapshot(f"{name} is not an instant") from error
     if at.tzinfo is None:
