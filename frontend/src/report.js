@@ -3,9 +3,11 @@
 import { openCandles } from "./report/candles.js";
 import { startCards } from "./report/cards.js";
 import { openLines } from "./report/lines.js";
+import { foldTables } from "./report/tables.js";
 import { followContents, startTools } from "./report/tools.js";
 
 function start() {
+  foldTables();
   startTools();
   followContents();
   startCards(openCandles);

@@ -1,7 +1,7 @@
 // The interactive chart of one card, in place of its drawn line.
 
 import { CandlestickSeries, ColorType, createChart } from "lightweight-charts";
-import { colour, day, element, number, onTheme, say, undelta } from "./page.js";
+import { colour, day, element, language, number, onTheme, say, undelta } from "./page.js";
 
 /** Columns as the server packed them (reports/render/chart.py) to bars with times in seconds. */
 export function unpack({ p, d, c, o, h, l }) {
@@ -52,10 +52,13 @@ export function openCandles(card) {
   const drawing = card.querySelector(".card-chart .plot");
   const decimals = packed.f;
 
+  drawing.classList.add("print-only");
+  drawing.before(legend, place); // first: the chart measures its place
+
   const chart = createChart(place, {
     ...look(),
     autoSize: true,
-    localization: { priceFormatter: (value) => number(value, decimals), timeFormatter: day },
+    localization: { locale: language, priceFormatter: (value) => number(value, decimals), timeFormatter: day },
     handleScroll: { vertTouchDrag: false, mouseWheel: false },
     handleScale: { mouseWheel: false },
   });
@@ -68,8 +71,8 @@ export function openCandles(card) {
 
   const show = (bar) => {
     legend.textContent =
-      `${day(bar.time)}  ${say("Open")} ${number(bar.open, decimals)}  ${say("High")} ${number(bar.high, decimals)}  ` +
-      `${say("Low")} ${number(bar.low, decimals)}  ${say("Close")} ${number(bar.close, decimals)}`;
+      `${day(bar.time)} · ${say("Open")} ${number(bar.open, decimals)} · ${say("High")} ${number(bar.high, decimals)} · ` +
+      `${say("Low")} ${number(bar.low, decimals)} · ${say("Close")} ${number(bar.close, decimals)}`;
   };
   show(bars.at(-1));
   chart.subscribeCrosshairMove((at) => {
@@ -80,6 +83,4 @@ export function openCandles(card) {
     chart.applyOptions(look());
     series.applyOptions(candleLook());
   });
-  drawing.classList.add("print-only");
-  drawing.before(legend, place);
 }

@@ -72,6 +72,6 @@ export function openLines() {
       explore(figure, JSON.parse(data.textContent));
       button.remove();
     });
-    figure.append(button);
+    figure.querySelector("figcaption").append(button);
   }
 }

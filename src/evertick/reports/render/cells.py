@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import chain, islice
 from typing import Any
 
 from evertick.reports.blocks import Column, Number, Spark, Table, Text
@@ -28,12 +29,22 @@ _CLASSES = {
 }
 
 
+PEEK = 64
+"""Rows that are looked at ahead, to see which columns of numbers have units."""
+
+
 def headings(columns: Sequence[Column], words: Words) -> str:
-    return "".join([_heading(column, words) for column in columns])
+    head = header(columns)
+    return "".join([_heading(column, i == head, i < head, words) for i, column in enumerate(columns)])
 
 
-def _heading(column: Column, words: Words) -> str:
-    css = _CLASSES.get(column.kind, "")
+def header(columns: Sequence[Column]) -> int:
+    """Which column names its row: the first of kind ``name`` (a rank may stand before it), else the first."""
+    return next((i for i, column in enumerate(columns) if column.kind == "name"), 0)
+
+
+def _heading(column: Column, heads: bool, rank: bool, words: Words) -> str:
+    css = "rh" if heads else "rank" if rank else _CLASSES.get(column.kind, "")
     start = f'<th scope="col" class="{css}">' if css else '<th scope="col">'
     return f"{start}{words.html(column.title)}</th>"
 
@@ -41,20 +52,51 @@ def _heading(column: Column, words: Words) -> str:
 def rows(table: Table, words: Words, today: date) -> Iterator[str]:
     """One ``<tr>`` at a time. Rows beyond ``table.brief`` carry the class ``x``, which a printed brief leaves out."""
     kinds = [column.kind for column in table.columns]
-    writers: list[Callable[[Any, Words, date], str]] = [_WRITERS.get(kind, _number) for kind in kinds]
+    head = header(table.columns)
     brief = table.brief
-    for i, row in enumerate(table.rows):
-        first, *rest = row
-        cells = [_first(first, kinds[0], words, today)]
-        cells += [write(value, words, today) for write, value in zip(writers[1:], rest, strict=True)]
+    source = iter(table.rows)
+    first = list(islice(source, PEEK))
+    writers: list[Callable[[Any, Words, date], str]] = [_WRITERS.get(kind, _number) for kind in kinds]
+    for i, kind in enumerate(kinds):
+        if i < head:
+            writers[i] = _rank
+        elif i == head:
+            writers[i] = _moment_header if kind == "time" else _header
+        elif kind == "number" and any(_has_unit(row[i]) for row in first):
+            writers[i] = _priced
+    for i, row in enumerate(chain(first, source)):
+        cells = ["<tr>" if brief is None or i < brief else '<tr class="x">']
+        cells += [write(value, words, today) for write, value in zip(writers, row, strict=True)]
         cells.append("</tr>\n")
-        yield ("<tr>" if brief is None or i < brief else '<tr class="x">') + "".join(cells)
+        yield "".join(cells)
 
 
-def _first(value: Any, kind: str, words: Words, today: date) -> str:
-    if kind == "time" and value is not None:
-        return f'<th scope="row" class="l q">{_moment(value, words, today)}</th>'
+def _has_unit(value: Any) -> bool:
+    return isinstance(value, Number) and bool(value.unit) and value.style != "percent" and not value.signed
+
+
+def _header(value: Any, words: Words, today: date) -> str:
     return f'<th scope="row">{words.html(value)}</th>'
+
+
+def _moment_header(value: Any, words: Words, today: date) -> str:
+    return f'<th scope="row" class="q">{DASH if value is None else _moment(value, words, today)}</th>'
+
+
+def _rank(value: Any, words: Words, today: date) -> str:
+    return f'<td class="rank">{_any(value, words, today)}</td>'
+
+
+def _priced(value: Any, words: Words, today: date) -> str:
+    """A number in a column where some have units: all leave room for one, so that their digits stand in line."""
+    if not isinstance(value, Number) or value.signed:
+        return _number(value, words, today)
+    text = words.numbers.number(value)
+    if text == DASH:
+        return _EMPTY
+    unit = "" if value.style == "percent" else value.unit
+    written = "%" if unit == "%" else f"{NBSP}{esc(words.catalogue.text(unit))}" if unit else ""
+    return f"<td>{text}<small>{written}</small></td>"
 
 
 def _number(value: Any, words: Words, today: date) -> str:
@@ -62,13 +104,7 @@ def _number(value: Any, words: Words, today: date) -> str:
         if value.signed:
             return _change(value, words, today)
         text = words.numbers.number(value)
-        if text == DASH:
-            return _EMPTY
-        if not value.unit or value.style == "percent":
-            return f"<td>{text}</td>"
-        if value.unit == "%":
-            return f"<td>{text}%</td>"
-        return f"<td>{text}<small>{NBSP}{esc(words.catalogue.text(value.unit))}</small></td>"
+        return _EMPTY if text == DASH else f"<td>{text}{words.unit(value)}</td>"
     return _EMPTY if value is None else f"<td>{_any(value, words, today)}</td>"
 
 

@@ -83,17 +83,17 @@ def _curve(dates: Sequence[date], values: Sequence[float | None], scale: Axis) -
 
 
 def _grid(scale: Axis, dates: Sequence[date], numbers: Numbers, unit: str) -> Iterator[str]:
-    """Rules with their values above them, inside the plot; months under it."""
+    """Rules with their values in the gutter at the right, where the lines end; months under the plot."""
     for tick in scale.ticks:
         y = f"{100 * (1 - scale.share(tick)):.1f}%"
         text = numbers.percent(tick, scale.decimals) if unit == "%" else numbers.fixed(tick, scale.decimals)
         css = "zero" if abs(tick) < 1e-12 else "rule"
-        yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" y="{y}" dy="-4">{text}</text>'
+        yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" dx="8" y="{y}" dy="4">{text}</text>'
     first = dates[0].toordinal()
     span = max(dates[-1].toordinal() - first, 1)
     for month in months(dates):
         x = 100 * (month.toordinal() - first) / span
-        if x < 96:
+        if 2 < x < 98:
             yield f'<text class="tx" x="{x:.1f}%" y="100%" dy="18">{esc(numbers.month(month))}</text>'
 
 

@@ -18,7 +18,7 @@ HEAD = 18.0
 """Height of a group's heading, in the units of the view box (pixels on a page of that width)."""
 LIMIT = 3.0
 """A change of this many percent has the strongest colour."""
-WIDE, TALL = (1120.0, 600.0), (358.0, 760.0)
+WIDE, TALL = (1120.0, 540.0), (358.0, 760.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +113,20 @@ def _cell(item: Any, box: Box, words: Words) -> str:
     change = item["change"]
     css = step(change.value, -LIMIT, LIMIT)
     x, y, width, height = box.x, box.y, max(box.width - 1, 0.5), max(box.height - 1, 0.5)
-    title = esc(f"{words.plain(item['name'])} {words.numbers.number(change)}")
+    short, moved = item["short"], words.numbers.number(change)
+    title = esc(f"{words.plain(item['name'])} {moved}")
     text = ""
-    short = item["short"]
-    large = width > 110 and height > 60
-    letter = 9.4 if large else 6.9
+    large = width > 92 and height > 56
+    letter, second = (10.8, 7.8) if large else (7.9, 6.9)
     if width >= len(short) * letter + 4 and height >= 15:
         middle = x + width / 2
-        both = height >= (44 if large else 29) and width >= 44
+        both = height >= (44 if large else 29) and width >= len(moved) * second + 4
         first = y + height / 2 + (-2 if both else 4)
         size = " big" if large else ""
         text = f'<text class="on-{css}{size}" x="{middle:.0f}" y="{first:.0f}">{esc(short)}</text>'
         if both:
-            below = first + (16 if large else 13)
-            text += f'<text class="on-{css} pc" x="{middle:.0f}" y="{below:.0f}">{words.numbers.number(change)}</text>'
+            below = first + (17 if large else 13)
+            text += f'<text class="on-{css} pc" x="{middle:.0f}" y="{below:.0f}">{moved}</text>'
     rect = f'<rect class="{css}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
     link = item["name"].link if isinstance(item["name"], Name) else None
     inside = f"<title>{title}</title>{rect}{text}"
