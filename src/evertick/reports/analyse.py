@@ -8,7 +8,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-
 from zoneinfo import ZoneInfo
 
 from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
@@ -20,6 +19,8 @@ MOVERS = 15
 """Top and bottom of each class."""
 YEAR_BARS_LEAST = 120
 """A "52-week" high or low needs at least this many bars to be called one."""
+SHORT = 60
+"""Bars: below it most indicators of an instrument are unknown, which its keeper should know."""
 KEPT_BARS = 260
 FITS = (0.2, 5.0)
 """A quote further than this from the last close is about something else than the bars (another unit, a split)."""
@@ -131,15 +132,28 @@ def with_quote(bars: Bars, quote: Quote | None, zone: ZoneInfo) -> Bars:
     day = _day(quote, zone)
     if day < bars.day[-1]:
         return bars
-    columns = [bars.day[:], bars.open[:], bars.high[:], bars.low[:], bars.close[:], bars.volume[:]]
+    days, opened, high, low, close, volume = (
+        bars.day[:],
+        bars.open[:],
+        bars.high[:],
+        bars.low[:],
+        bars.close[:],
+        bars.volume[:],
+    )
     if day > bars.day[-1]:
-        for column, value in zip(columns, (day, NAN, quote.price, quote.price, quote.price, NAN), strict=True):
-            column.append(value)  # type: ignore[arg-type]
-    high, low = columns[2], columns[3]
-    columns[4][-1] = quote.price
+        days.append(day)
+        for column, value in (
+            (opened, NAN),
+            (high, quote.price),
+            (low, quote.price),
+            (close, quote.price),
+            (volume, NAN),
+        ):
+            column.append(value)
+    close[-1] = quote.price
     high[-1] = max(v for v in (high[-1], quote.price, quote.day_high) if v is not None and v == v)
     low[-1] = min(v for v in (low[-1], quote.price, quote.day_low) if v is not None and v == v)
-    return Bars(bars.instrument, *columns)  # type: ignore[arg-type]
+    return Bars(bars.instrument, days, opened, high, low, close, volume)
 
 
 def _day(quote: Quote, zone: ZoneInfo) -> int:
@@ -164,6 +178,7 @@ def analyse(
     *,
     snapshot_as_of: datetime,
     made: datetime,
+    day: date,
     sources: Sequence[SourceStatus] = (),
 ) -> Findings:
     """Looks across the instruments: breadth, movers, correlations, the lines of the leading indices, warnings."""
@@ -174,6 +189,7 @@ def analyse(
     return Findings(
         as_of=snapshot_as_of,
         made=made,
+        day=day,
         facts=tuple(found),
         sources=tuple(sources),
         breadth={group: Breadth.among(members) for group, members in markets.items()},
@@ -213,11 +229,8 @@ def warnings(found: Sequence[Facts], sources: Sequence[SourceStatus]) -> Iterabl
         if source.state not in ("ok", "off"):
             yield f"{source.name}: {source.state}" + (f" ({source.error})" if source.error else "")[:160]
     missing = [f.id for f in found if f.price is None]
-    if missing:
-        yield f"{len(missing)} instruments have no quote: {', '.join(missing[:8])}{' …' if len(missing) > 8 else ''}"
     stale = [f.id for f in found if f.price is not None and not f.fresh]
-    if stale:
-        yield f"{len(stale)} quotes are stale: {', '.join(stale[:8])}{' …' if len(stale) > 8 else ''}"
-    short = sum(1 for f in found if f.price is not None and f.id not in landmarks.SPECIAL and (f.bars or 0) < 60)
-    if short:
-        yield f"{short} instruments have fewer than 60 daily bars"
+    short = [f.id for f in found if f.price is not None and f.id not in landmarks.SPECIAL and (f.bars or 0) < SHORT]
+    for what, ids in (("no quote", missing), ("stale quotes", stale), (f"fewer than {SHORT} daily bars", short)):
+        if ids:
+            yield f"{what}: {len(ids)} ({', '.join(ids[:8])}{', …' if len(ids) > 8 else ''})"

@@ -165,7 +165,7 @@ class Cards:
 class Head:
     """What stands above the sections: title, times, languages, and where the shared parts are.
 
-    For RENDERER: the workflow makes one per language; ``css`` and ``js`` are content hashes (``/assets/{hash}.css``).
+    The workflow makes one per language; ``css`` and ``js`` are content hashes (``/assets/{hash}.css``).
     """
 
     report: str

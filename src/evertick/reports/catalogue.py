@@ -102,13 +102,13 @@ def _read_po(file: Path) -> _Read:
     """A ``.po`` file as it is kept in the repository: comments, msgid, msgid_plural, msgstr, msgstr[n]; fuzzy ones are left out."""
     texts: dict[str, str] = {}
     plurals: dict[tuple[str, int], str] = {}
-    form = _germanic
+    form: Callable[[int], int] = _germanic
     for entry in parse_po(file.read_text("utf-8")):
         if entry.get("msgid") == "":
             for line in entry.get("msgstr", "").splitlines():
                 name, _, value = line.partition(":")
                 if name.strip().lower() == "plural-forms" and "plural=" in value:
-                    form = gettext.c2py(value.split("plural=", 1)[1].split(";")[0])  # type: ignore[attr-defined]
+                    form = gettext.c2py(value.split("plural=", 1)[1].split(";")[0])
         elif "msgid_plural" in entry:
             for key, text in entry.items():
                 if key.startswith("msgstr[") and text:

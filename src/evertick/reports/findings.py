@@ -224,7 +224,9 @@ class Findings:
     as_of: datetime
     """Of the snapshot."""
     made: datetime
-    """When the report is made: decides ages, sessions and wordings."""
+    """When the report is made: decides ages and sessions."""
+    day: date
+    """The date of that in the report's own time zone: chooses the wordings."""
     facts: tuple[Facts, ...]
     """In the order of the universe; instruments without a quote are there, with unknown prices."""
     sources: tuple[SourceStatus, ...]
@@ -241,11 +243,6 @@ class Findings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {f.id: f for f in self.facts})
-
-    @property
-    def day(self) -> date:
-        """The date (UTC) that chooses the wordings."""
-        return self.made.date()
 
     def get(self, instrument_id: str) -> Facts | None:
         """The facts of one instrument if it has a price, else ``None``."""

@@ -12,7 +12,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
+from evertick import universe
 from evertick.model import Bars, Group, Instrument, Quote, Snapshot, SourceStatus
+from evertick.reports import landmarks
 from evertick.reports.analyse import analyse, daily_moves
 from evertick.reports.collect import examine
 from evertick.reports.findings import Findings
@@ -20,88 +22,30 @@ from evertick.reports.findings import Findings
 NOW = datetime(2026, 11, 23, 9, 31, 20, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 23, 9, 30, 4, tzinfo=UTC)
 BARS = 400
+LONGEST = 520
+"""Bars of every walk; fewer are its end, so that it is the same walk however many are asked for."""
 
-_INDICES = """
-SPX|S&P 500|americas|USD|XNYS|6890
-DJI|Dow Jones Industrial Average|americas|USD|XNYS|47800
-IXIC|Nasdaq Composite|americas|USD|XNAS|23400
-RUT|Russell 2000|americas|USD|XNYS|2480
-GSPTSE|S&P/TSX Composite|americas|CAD|XTSE|30300
-BVSP|Ibovespa|americas|BRL|BVMF|157000
-MXX|S&P/BMV IPC|americas|MXN|XMEX|62800
-FTSE|FTSE 100|europe|GBP|XLON|9700
-GDAXI|DAX|europe|EUR|XETR|24000
-FCHI|CAC 40|europe|EUR|XPAR|8100
-STOXX50E|Euro Stoxx 50|europe|EUR|XETR|5650
-IBEX|IBEX 35|europe|EUR|XMAD|16100
-SSMI|Swiss Market Index|europe|CHF|XSWX|12600
-AEX|AEX|europe|EUR|XAMS|960
-N225|Nikkei 225|asia|JPY|XTKS|50100
-HSI|Hang Seng|asia|HKD|XHKG|26200
-SSEC|SSE Composite|asia|CNY|XSHG|3990
-KS11|KOSPI|asia|KRW|XKRX|4010
-TWII|TAIEX|asia|TWD|XTAI|27700
-NSEI|Nifty 50|asia|INR|XNSE|25900
-STI|Straits Times Index|asia|SGD|XSES|4540
-JKSE|Jakarta Composite|asia|IDR|XIDX|8380
-SET|SET Index|asia|THB|XBKK|1300
-AXJO|S&P/ASX 200|asia|AUD|XASX|8800
-TA125|TA-125|asia|ILS|XTAE|3300
-"""
-_VIETNAM = "VNINDEX VN30 VCB BID CTG TCB MBB VPB ACB FPT HPG VHM VIC VNM MWG GAS SSI STB SAB MSN VRE PLX POW HDB VJC"
-_CRYPTO = "BTC ETH XRP BNB SOL DOGE TRX ADA LINK AVAX XLM SUI BCH HBAR LTC TON SHIB DOT UNI AAVE NEAR APT ICP ETC ATOM FIL ARB OP"
-_FX = "EURUSD USDJPY GBPUSD USDCHF AUDUSD USDCAD USDCNY USDVND NZDUSD USDKRW USDSGD USDTHB USDINR EURJPY EURGBP EURVND JPYVND DXY"
-_COMMODITIES = "GOLD SILVER PLATINUM COPPER WTI BRENT NATGAS CORN WHEAT SOYBEAN COFFEE COCOA SUGAR COTTON"
-_RATES = "US3M US5Y US10Y US30Y"
-_VOLATILITY = "VIX VVIX VXN"
-_SECTORS = "XLK XLF XLE XLV XLY XLP XLI XLU XLB XLRE XLC"
+_MOST = {Group.VIETNAM: 22, Group.CRYPTO: 30, Group.INDICES: 40}
+"""Of a class, so that the market stays at about 130."""
 
 
+@cache
 def instruments() -> tuple[Instrument, ...]:
-    rows: list[Instrument] = []
-    for line in _INDICES.strip().splitlines():
-        id_, name, region, currency, exchange, _ = line.split("|")
-        rows.append(Instrument(id_, name, Group.INDICES, region, currency, exchange, 2, {"yahoo": f"^{id_}"}))
-    for names, group, region, currency, exchange, decimals in (
-        (_VIETNAM, Group.VIETNAM, "asia", "VND", "XSTC", 2),
-        (_CRYPTO, Group.CRYPTO, "world", "USD", "24/7", 2),
-        (_FX, Group.FX, "world", "", "FX", 4),
-        (_COMMODITIES, Group.COMMODITIES, "world", "USD", "CME", 2),
-        (_RATES, Group.RATES, "americas", "%", "XNYS", 3),
-        (_VOLATILITY, Group.VOLATILITY, "americas", "pts", "XNYS", 2),
-        (_SECTORS, Group.SECTORS, "americas", "USD", "XNYS", 2),
-    ):
-        for id_ in names.split():
-            money = currency or id_[-3:]
-            symbols = {"coingecko": id_.lower(), "yahoo": id_} if group is Group.CRYPTO else {"yahoo": id_}
-            rows.append(
-                Instrument(id_, id_.title() if len(id_) > 4 else id_, group, region, money, exchange, decimals, symbols)
-            )
-    rows.append(
-        Instrument(
-            "CRYPTO_CAP",
-            "Crypto market capitalisation",
-            Group.CRYPTO,
-            "world",
-            "USD",
-            "24/7",
-            0,
-            {"coingecko": "global"},
-        )
-    )
-    rows.append(
-        Instrument("BTC_DOM", "Bitcoin dominance", Group.CRYPTO, "world", "%", "24/7", 2, {"coingecko": "global"})
-    )
-    rows.append(
-        Instrument("ETH_DOM", "Ether dominance", Group.CRYPTO, "world", "%", "24/7", 2, {"coingecko": "global"})
-    )
-    rows.append(Instrument("FNG", "Fear & Greed", Group.SENTIMENT, "world", "pts", "24/7", 0, {"alternative": "fng"}))
+    """The first of each class of the built-in universe that a report has."""
+    counts: dict[Group, int] = {}
+    rows = []
+    for instrument in universe.load():
+        counts[instrument.group] = counts.get(instrument.group, 0) + 1
+        wanted = counts[instrument.group] <= _MOST.get(instrument.group, 20) or instrument.id in landmarks.KEPT
+        if instrument.core and wanted:
+            rows.append(instrument)
     return tuple(rows)
 
 
 _ONLY_QUOTED = ("CRYPTO_CAP", "BTC_DOM", "ETH_DOM", "FNG")
 _LEVEL = {
-    **{line.split("|")[0]: float(line.split("|")[5]) for line in _INDICES.strip().splitlines()},
+    "SPX": 6890, "DJI": 47800, "IXIC": 23400, "FTSE": 9700, "DAX": 24000, "STOXX50E": 5650, "N225": 50100, "HSI": 26200,
+    "CRYPTO_CAP": 2.94e12, "BTC_DOM": 57.3, "ETH_DOM": 11.6, "FNG": 22.0,
     "VNINDEX": 1650, "VN30": 1880, "BTC": 86500, "ETH": 2800, "USDVND": 26350, "EURVND": 30400, "JPYVND": 168.0, "USDJPY": 156.5, "EURUSD": 1.15,
     "DXY": 100.2, "GOLD": 4060, "SILVER": 50, "WTI": 58, "BRENT": 62.5, "US3M": 3.8, "US5Y": 3.6, "US10Y": 4.06, "US30Y": 4.7, "VIX": 23.4,
     "VVIX": 120.0, "VXN": 28.0,
@@ -123,7 +67,7 @@ def make_bars(instrument: Instrument, count: int = BARS, *, end: date | None = N
     always = instrument.exchange == "24/7"
     days: list[int] = []
     day = (end or AS_OF.date()).toordinal()
-    while len(days) < count:
+    while len(days) < max(count, LONGEST):
         if always or date.fromordinal(day).weekday() < 5:
             days.append(day)
         day -= 1
@@ -139,7 +83,7 @@ def make_bars(instrument: Instrument, count: int = BARS, *, end: date | None = N
         levels.append(level)
     last = _LEVEL.get(instrument.id) or math.exp(own.uniform(0, 8))
     scale = last / math.exp(levels[-1])
-    close = array("d", (round(scale * math.exp(v), 6) for v in levels))
+    close = array("d", (round(scale * math.exp(v), 9) for v in levels))
     opened, high, low, volume = (array("d") for _ in range(4))
     for i, c in enumerate(close):
         o = close[i - 1] * (1 + own.gauss(0, sigma / 6)) if i else c
@@ -147,14 +91,14 @@ def make_bars(instrument: Instrument, count: int = BARS, *, end: date | None = N
         high.append(max(o, c) * (1 + abs(own.gauss(0, sigma / 3))))
         low.append(min(o, c) * (1 - abs(own.gauss(0, sigma / 3))))
         volume.append(float("nan") if instrument.group is Group.FX else float(own.randrange(10**6, 10**9)))
-    return Bars(instrument.id, array("i", days), opened, high, low, close, volume)
+    return Bars(instrument.id, array("i", days), opened, high, low, close, volume).last(count)
 
 
 def quote(instrument: Instrument) -> Quote:
     own = random.Random(f"quote {instrument.id}")
     bars = make_bars(instrument)
     if not len(bars):
-        price = {"CRYPTO_CAP": 2.94e12, "BTC_DOM": 57.3, "ETH_DOM": 11.6, "FNG": 22.0}[instrument.id]
+        price = _LEVEL[instrument.id]
         spark = (*(max(5.0, min(95.0, 40 - i * 0.6 + own.gauss(0, 4))) for i in range(29)), 22.0)
         return Quote(
             instrument.id,
@@ -224,4 +168,4 @@ def findings() -> Findings:
         found.append(facts)
         if series is not None:
             kept[instrument.id] = series
-    return analyse(found, kept, snapshot_as_of=shot.as_of, made=NOW, sources=shot.sources)
+    return analyse(found, kept, snapshot_as_of=shot.as_of, made=NOW, day=NOW.date(), sources=shot.sources)

@@ -1,0 +1,256 @@
+"""The way of a report, top to bottom: collect, analyse, validate, write and render, archive, publish.
+
+Values only go forward: each stage takes what the one before returned. What is as large as the report never exists here; it
+goes through the renderer and the store's writer in pieces of about 64 KB. What comes back is metadata, at most 4 KB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from evertick.errors import NotFound
+from evertick.model import Bars, Clock, Instrument, PartMeta, ReportMeta, Slot, Snapshot, part_name, report_id
+from evertick.reports.analyse import analyse
+from evertick.reports.blocks import Head, Section, Text
+from evertick.reports.collect import BarReader, collect
+from evertick.reports.findings import Findings
+from evertick.reports.validate import validate
+from evertick.reports.write import first_sentence, write
+
+HEADLINE = 200
+"""Characters of a headline that metadata keeps."""
+WARNINGS = 1_200
+"""Bytes of warnings, as JSON, that metadata keeps."""
+TURN = 10
+"""Progress is told once for so many instruments."""
+
+Progress = Callable[[float, str, str], None]
+"""Share done (0 to 1), the stage, and what it does in plain English."""
+
+
+class Words(Protocol):
+    def plain(self, value: Any) -> str:
+        """A sentence or any other value of the blocks as plain text in the language."""
+
+
+class Renderer(Protocol):
+    """One language: see `evertick.reports.render`."""
+
+    @property
+    def words(self) -> Words: ...
+
+    def css(self) -> bytes: ...
+
+    def js(self) -> bytes: ...
+
+    def render(self, sections: Iterable[Section], head: Head) -> AsyncIterator[bytes]: ...
+
+
+class Asset(Protocol):
+    """A style sheet or script, stored once for many reports."""
+
+    @property
+    def hash(self) -> str: ...
+
+    def part(self, name: str, language: str) -> PartMeta: ...
+
+
+class Writer(Protocol):
+    """Takes the bytes of one part; ``meta`` is there once its block has ended well."""
+
+    @property
+    def meta(self) -> PartMeta: ...
+
+    async def write(self, content: bytes) -> None: ...
+
+
+class Store(Protocol):
+    """Where the report goes: see `evertick.archive.reports`."""
+
+    async def get(self, id: str) -> ReportMeta: ...
+
+    async def draft(self, slot: Slot, languages: Sequence[str], created: datetime) -> str: ...
+
+    async def asset(self, kind: str, content: bytes) -> Asset: ...
+
+    def writer(
+        self, report: str, token: int, part: str, *, language: str = ""
+    ) -> AbstractAsyncContextManager[Writer]: ...
+
+    async def publish(self, slot: Slot, meta: ReportMeta) -> None: ...
+
+
+async def make_report(
+    slot: Slot,
+    *,
+    snapshot: Snapshot,
+    bars: BarReader,
+    store: Store,
+    renderers: Mapping[str, Renderer],
+    universe: Iterable[Instrument],
+    clock: Clock,
+    languages: Sequence[str] | None = None,
+    timezone: str = "UTC",
+    progress: Progress | None = None,
+) -> ReportMeta:
+    """Make the report of ``slot`` under its lease and publish it; returns its metadata.
+
+    ``renderers`` maps a language to its renderer; ``languages`` are all of them unless given, the first is the one whose parts
+    have bare names. ``timezone`` decides the date. The event loop gets its turn at least every 5 ms.
+
+    Raises `ReportRejected` when the findings may not be published, `Fenced` when the lease was lost, and what ``bars`` and
+    ``store`` raise. A draft that was begun stays invisible, and the store's sweeper removes it.
+    """
+    with suppress(NotFound):  # an earlier attempt may have published, and died before it could say so
+        return await store.get(report_id(slot.id))
+    languages = tuple(languages or renderers)
+    made = clock.now()
+    run = _Run(clock, languages, progress)
+    rows = [instrument for instrument in universe if instrument.core]
+
+    async with run.stage("collect"):
+        collected = await collect(snapshot, bars, rows, made, run.collected)
+    async with run.stage("analyse"):
+        day = made.astimezone(ZoneInfo(timezone)).date()
+        findings = analyse(
+            collected.facts,
+            collected.kept,
+            snapshot_as_of=collected.as_of,
+            made=made,
+            day=day,
+            sources=collected.sources,
+        )
+    async with run.stage("validate"):
+        validate(findings)
+    async with run.stage("draft"):
+        report = await store.draft(slot, languages, made)
+        style = await store.asset("css", renderers[languages[0]].css())
+    parts = [style.part("css", languages[0])]
+    for language in languages:
+        async with run.stage(f"render_{language}"):
+            script = await store.asset("js", renderers[language].js())
+            parts.append(script.part(part_name("js", language, languages), language))
+            head = Head(
+                report,
+                title(made, timezone),
+                findings.as_of,
+                made,
+                languages,
+                first_sentence(findings),
+                style.hash,
+                script.hash,
+            )
+            pages = renderers[language].render(write(findings, run.counted(bars, findings.quoted)), head)
+            html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
+            async with html as part, aclosing(pages):  # type: ignore[type-var]
+                async for piece in pages:
+                    await part.write(piece)
+            parts.append(part.meta)
+    headlines = {language: _short(renderers[language].words.plain(first_sentence(findings))) for language in languages}
+    meta = run.meta(report, slot, findings, parts, headlines)
+    run.tell(1.0, "publish", "")
+    await store.publish(slot, meta)
+    return meta
+
+
+_EDITIONS = (
+    (5, Text("Overnight market report")),
+    (11, Text("Morning market report")),
+    (14, Text("Midday market report")),
+    (18, Text("Afternoon market report")),
+    (24, Text("Evening market report")),
+)
+"""By the hour before which they are made."""
+
+
+def title(made: datetime, timezone: str) -> Text:
+    """The report's title, by the hour of the day in its time zone."""
+    hour = made.astimezone(ZoneInfo(timezone)).hour
+    return next(text for before, text in _EDITIONS if hour < before)
+
+
+class _Run:
+    """Takes the time of each stage and tells the progress; knows nothing of what the stages do."""
+
+    def __init__(self, clock: Clock, languages: Sequence[str], progress: Progress | None) -> None:
+        self._clock = clock
+        self._languages = languages
+        self._progress = progress
+        self._started = clock.monotonic()
+        self._rendered = 0
+        self.stages: dict[str, float] = {}
+
+    @asynccontextmanager
+    async def stage(self, name: str) -> AsyncIterator[None]:
+        started = self._clock.monotonic()
+        yield
+        self.stages[name] = round(self._clock.monotonic() - started, 4)
+        await asyncio.sleep(0)
+
+    def tell(self, share: float, stage: str, text: str) -> None:
+        if self._progress is not None:
+            self._progress(min(1.0, share), stage, text)
+
+    def collected(self, done: int, total: int) -> None:
+        """Reading and measuring is a third of the work."""
+        if done % TURN == 0 or done == total:
+            self.tell(0.3 * done / total, "collect", f"{done} of {total} instruments")
+
+    def counted(self, bars: BarReader, total: int) -> BarReader:
+        """``bars``, telling the progress of one language by the cards that ask for them."""
+        language = self._languages[self._rendered]
+        before = self._rendered
+        self._rendered += 1
+        done = 0
+
+        async def read(instrument: Instrument) -> Bars:
+            nonlocal done
+            done += 1
+            if done % TURN == 0 or done == total:
+                share = (before + done / max(1, total)) / len(self._languages)
+                self.tell(0.3 + 0.68 * share, f"render_{language}", f"card {done} of {total}")
+            return await bars(instrument)
+
+        return read
+
+    def meta(
+        self, report: str, slot: Slot, findings: Findings, parts: Sequence[PartMeta], headlines: Mapping[str, str]
+    ) -> ReportMeta:
+        order = ("html", "css", "js")
+        languages = list(self._languages)
+        return ReportMeta(
+            id=report,
+            desk=slot.desk,
+            slot=slot.id,
+            created=findings.made,
+            as_of=findings.as_of,
+            languages=tuple(languages),
+            parts=tuple(sorted(parts, key=lambda p: (languages.index(p.language), order.index(p.part.split("_")[0])))),
+            headline=headlines,
+            instruments=findings.quoted,
+            duration_s=round(self._clock.monotonic() - self._started, 4),
+            stages_s=self.stages,
+            warnings=tuple(_fitting(findings.warnings)),
+        )
+
+
+def _fitting(warnings: Iterable[str]) -> Iterator[str]:
+    """The first that fit into `WARNINGS` bytes, and how many more there are."""
+    left = WARNINGS
+    listed = list(warnings)
+    for count, warning in enumerate(listed):
+        left -= len(json.dumps(warning, ensure_ascii=False).encode()) + 2
+        if left < 0:
+            yield f"and {len(listed) - count} more"
+            return
+        yield warning
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= HEADLINE else text[: HEADLINE - 1].rstrip() + "…"
