@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 
 from evertick.errors import ArchiveError, NotFound
 from evertick.jobs.slots import TERMINAL
@@ -46,14 +46,15 @@ class Events:
         follower = _Follower(self._clock)
         self._followers.setdefault(slot, set()).add(follower)
         try:
-            yield self._changes(await self._get(slot), follower)
+            async with aclosing(self._changes(await self._get(slot), follower)) as changes:
+                yield changes
         finally:
             followers = self._followers[slot]
             followers.discard(follower)
             if not followers:
                 del self._followers[slot]
 
-    async def _changes(self, slot: Slot, follower: _Follower) -> AsyncIterator[Slot]:
+    async def _changes(self, slot: Slot, follower: _Follower) -> AsyncGenerator[Slot, None]:
         yield slot
         while slot.state not in TERMINAL:
             await follower.alarm.wait(self._look_s)

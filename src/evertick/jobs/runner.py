@@ -17,11 +17,11 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import structlog
 
-from evertick.errors import ArchiveError, EvertickError, Fenced, JobTimedOut, SettingsError
+from evertick.errors import ArchiveError, EvertickError, Fenced, JobError, JobTimedOut, SettingsError
 from evertick.jobs.events import Events
 from evertick.jobs.heartbeat import Heartbeat
 from evertick.jobs.schedule import Schedule
@@ -204,7 +204,7 @@ class Runner(Looping):
             self.wake()
         try:
             async with asyncio.timeout(limit), self.updates(slot.id) as updates:
-                async for slot in updates:  # noqa: B007 - the last one is the answer
+                async for slot in updates:
                     if slot.state == SlotState.DUE and slot.error is not None:
                         break
                 return slot
@@ -217,7 +217,7 @@ class Runner(Looping):
 
     # --- claiming ----------------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Runner:
+    async def __aenter__(self) -> Self:
         if self._heartbeat is None:
             raise SettingsError("a runner that works needs a heartbeat")
         self._stopping = False
@@ -266,6 +266,7 @@ class Runner(Looping):
         self._heartbeat.hold(slot, run.spec.max_run_s, lambda: run.cancel("fenced"))
         run.task = asyncio.create_task(self._carry(run), name=slot.id)
         self._events.publish(slot)
+        await asyncio.sleep(0)  # its first step is taken: a task cancelled before that would never hand its slot back
         return True
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -290,13 +291,15 @@ class Runner(Looping):
                 result = await self._within_time(run)
                 run.ended = True
         except asyncio.CancelledError:
-            if not run.ended:
+            if not run.ended and run.why is not None:
                 return self._cancelled(run)
+            if not run.ended:  # not by us: something the job waited for was cancelled
+                return self._failed(run, JobError(f"'{run.spec.name}' was cancelled from within."))
         except Exception as error:  # noqa: BLE001 - whatever it was, it is written to the slot and logged
             if not run.ended:
                 run.ended = True
                 return self._failed(run, error)
-            log.error("job done, but not its receipt", job=run.spec.name, slot=run.slot.id, error=plain(error))
+            log.warning("job done, but not its receipt", job=run.spec.name, slot=run.slot.id, error=plain(error))
         kept = bounded(result)
         if kept is not None and kept.keys() == {"unkept"}:
             log.warning("result of job not kept", job=run.spec.name, slot=run.slot.id, why=kept["unkept"])
@@ -339,6 +342,7 @@ class Runner(Looping):
         """Write the end, however long the database is away: until then the lease is renewed and nobody runs it again."""
         run.ended = True
         wait_s = 0.5
+        refused = False
         while write is not None:
             try:
                 self._events.publish(await write())
@@ -350,8 +354,18 @@ class Runner(Looping):
                 self._health.failed(error)
                 if self._stopping:
                     return  # the next start, or another process, takes it over
+            except Exception:
+                log.exception("end of job cannot be written", job=run.spec.name, slot=run.slot.id)
+                if refused:
+                    return
+                refused, write = True, self._unwritable(run)
             await self._clock.sleep(wait_s)
             wait_s = min(30.0, wait_s * 2)
+
+    def _unwritable(self, run: _Run) -> Callable[[], Awaitable[Slot]]:
+        """The database took no part in what the job left; that the slot ended it will take."""
+        said = "what the job left could not be written; the log has the reason"
+        return lambda: self._ledger.finish(run.slot, SlotState.FAILED, self._clock.now(), error=said)
 
     async def _told(self, run: _Run) -> None:
         self._events.publish(run.slot)

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from evertick.errors import AssetsMissing, EvertickError, JobRefused, SettingsError
+from evertick.errors import AssetsMissing, EvertickError, Fenced, JobRefused, SettingsError
 from evertick.jobs.schedule import Schedule
 from evertick.model import Page, Slot, SlotState
 
@@ -120,12 +120,15 @@ def backoff(slot: Slot, *, base_s: float = 5.0, most_s: float = 600.0) -> timede
 
 
 def retries(slot: Slot, attempts: int, error: BaseException) -> bool:
-    """Whether a failed attempt is worth another: not where only a person can help, nor beyond the allowed number."""
-    return slot.attempts < attempts and not isinstance(error, SettingsError | AssetsMissing)
+    """Whether a failed attempt is worth another.
+
+    Not where only a person can help, not where another worker has done it (`Fenced`), nor beyond the allowed number.
+    """
+    return slot.attempts < attempts and not isinstance(error, SettingsError | AssetsMissing | Fenced)
 
 
 _SECRETS = (
-    (re.compile(r"(?i)((?:api[_-]?key|access[_-]?key|token|secret|passw(?:or)?d|authorization|cg_\w*key)\W{1,3})[^\s&,;\"']+"), r"\1…"),
+    (re.compile(r"(?i)((?:api[_-]?key|access[_-]?key|token|secret|passw(?:or)?d|authorization|cg_\w*key)\W{1,5}(?:(?:bearer|basic)\s+)?)[^\s&,;\"']+"), r"\1…"),
     (re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@"), r"\1:…@"),
 )  # fmt: skip
 
@@ -133,7 +136,8 @@ _SECRETS = (
 def plain(error: BaseException) -> str:
     """An error as one short line for the slot: its message if it is ours, else with its type; never a secret."""
     text = str(error) if isinstance(error, EvertickError) else f"{type(error).__name__}: {error}".rstrip(": ")
-    text = " ".join(text.split())
+    # What a database cannot keep must not stop a failure from being written.
+    text = " ".join(text.replace("\0", "").encode("utf-8", "replace").decode().split())
     for pattern, put in _SECRETS:
         text = pattern.sub(put, text)
     return text if len(text) <= ERROR_LIMIT else text[: ERROR_LIMIT - 1] + "…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Self
 
 import structlog
 
@@ -81,7 +82,7 @@ class Looping:
     async def run(self) -> None:
         raise NotImplementedError
 
-    async def __aenter__(self):  # type: ignore[no-untyped-def]
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.run(), name=type(self).__name__.lower())
         return self
 
