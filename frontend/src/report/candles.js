@@ -29,7 +29,7 @@ function look() {
       attributionLogo: false, // it writes a style element, which the policy forbids; the page's foot names TradingView
     },
     grid: { vertLines: { visible: false }, horzLines: { color: colour("--line") } },
-    rightPriceScale: { borderVisible: false },
+    rightPriceScale: { borderVisible: false, entireTextOnly: true },
     timeScale: { borderColor: colour("--line") },
   };
 }

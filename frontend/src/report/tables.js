@@ -1,18 +1,20 @@
-// Long tables show what a printed brief shows, and the rest on request.
+// Long tables show what a printed brief shows (the style sheet folds them), and the rest on request.
 
 import { element, say } from "./page.js";
 
 const FEW = 4; // so few more rows are no reason for a button
 
 export function foldTables() {
-  for (const table of document.querySelectorAll(".section table")) {
-    const rows = table.tBodies[0]?.rows ?? [];
-    const more = table.querySelectorAll("tr.x").length;
-    if (more <= FEW || more === rows.length) continue;
-    table.dataset.more = "";
+  for (const table of document.querySelectorAll("table:has(tr.x)")) {
+    const rows = [...table.tBodies[0].rows];
+    const folded = rows.filter((row) => getComputedStyle(row).display === "none").length;
+    if (folded <= FEW) {
+      table.dataset.all = "";
+      continue;
+    }
     const button = element("button", { type: "button", class: "button more" }, say("Show all {total}", { total: rows.length }));
     button.addEventListener("click", () => {
-      delete table.dataset.more;
+      table.dataset.all = "";
       button.remove();
     });
     table.parentElement.after(button);

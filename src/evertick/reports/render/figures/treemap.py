@@ -18,7 +18,8 @@ HEAD = 18.0
 """Height of a group's heading, in the units of the view box (pixels on a page of that width)."""
 LIMIT = 3.0
 """A change of this many percent has the strongest colour."""
-WIDE, TALL = (1120.0, 540.0), (358.0, 760.0)
+_SIZES = ((" big", 10.8, 9.6, 92), ("", 7.9, 6.9, 0), (" tiny", 6.4, 5.6, 0))
+WIDE, TALL = (1120.0, 520.0), (358.0, 760.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _group(name: Name, items: Sequence[Any], box: Box, words: Words) -> Iterator
     titled = box.width > 46 and box.height > HEAD * 2.2
     head = HEAD if titled else 0.0
     if titled:
-        room = max(int(box.width / 6.6), 1)
+        room = max(int((box.width - 8) / 7.2), 1)
         yield f'<text class="map-group" x="{box.x + 2:.0f}" y="{box.y + 13:.0f}">{esc(_cut(words.plain(name), room))}</text>'
     inner = Box(box.x, box.y + head, box.width - 3, box.height - head - 3)
     for item, cell in zip(items, squarify([i["weight"] for i in items], inner), strict=True):
@@ -116,17 +117,17 @@ def _cell(item: Any, box: Box, words: Words) -> str:
     short, moved = item["short"], words.numbers.number(change)
     title = esc(f"{words.plain(item['name'])} {moved}")
     text = ""
-    large = width > 92 and height > 56
-    letter, second = (10.8, 7.8) if large else (7.9, 6.9)
-    if width >= len(short) * letter + 4 and height >= 15:
-        middle = x + width / 2
-        both = height >= (44 if large else 29) and width >= len(moved) * second + 4
-        first = y + height / 2 + (-2 if both else 4)
-        size = " big" if large else ""
-        text = f'<text class="on-{css}{size}" x="{middle:.0f}" y="{first:.0f}">{esc(short)}</text>'
-        if both:
-            below = first + (17 if large else 13)
-            text += f'<text class="on-{css} pc" x="{middle:.0f}" y="{below:.0f}">{moved}</text>'
+    # Widths of a bold letter and of a plain one, for three sizes; the largest that fits is taken.
+    for size, letter, second, needs in _SIZES:
+        if width >= max(len(short) * letter + 4, needs) and height >= max(15, needs * 0.6):
+            middle = x + width / 2
+            both = height >= (44 if size == " big" else 29) and width >= len(moved) * second + 4
+            first = y + height / 2 + (-2 if both else 4)
+            text = f'<text class="on-{css}{size}" x="{middle:.0f}" y="{first:.0f}">{esc(short)}</text>'
+            if both:
+                below = first + (17 if size == " big" else 13)
+                text += f'<text class="on-{css} pc{size}" x="{middle:.0f}" y="{below:.0f}">{moved}</text>'
+            break
     rect = f'<rect class="{css}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
     link = item["name"].link if isinstance(item["name"], Name) else None
     inside = f"<title>{title}</title>{rect}{text}"
