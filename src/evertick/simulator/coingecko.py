@@ -185,7 +185,6 @@ def _row(
     marks = [price for bar in coin.bars[-2:] for price in market.marks(bar)[:24]]
     hour = at % DAY // 3600
     day = [*marks[hour + 1 : hour + 25], coin.price, coin.day_ago]
-    places = market.traits(i).decimals
     changed = coin.price - coin.day_ago
     percent = round((coin.price / coin.day_ago - 1) * 100, 5)
     capped = coin.supply * changed
@@ -202,8 +201,8 @@ def _row(
         "market_cap_rank": rank,
         "fully_diluted_valuation": _amount(coin.cap * rate * 1.06) if bounded else None,
         "total_volume": _amount(coin.volume * rate),
-        "high_24h": _amount(round(max(day), places) * rate),
-        "low_24h": _amount(round(min(day), places) * rate),
+        "high_24h": _amount(max(day) * rate),
+        "low_24h": _amount(min(day) * rate),
         "price_change_24h": changed * rate,
         "price_change_percentage_24h": percent,
         "market_cap_change_24h": capped * rate,
@@ -211,7 +210,7 @@ def _row(
         "circulating_supply": coin.supply,
         "total_supply": round(coin.supply * 1.04, 1),
         "max_supply": round(coin.supply * 1.06, 1) if bounded else None,
-        "ath": _amount(round(peak, places) * rate),
+        "ath": _amount(round(peak, market.traits(i).decimals) * rate),
         "ath_change_percentage": round((coin.price / peak - 1) * 100, 5),
         "ath_date": "2025-10-06T18:57:42.558Z",
         "atl": trough * rate,
@@ -223,7 +222,8 @@ def _row(
     if sparkline:
         hours = [price for bar in coin.bars for price in market.marks(bar)[:24]]
         end = (len(coin.bars) - 1) * 24 + hour + 1
-        found["sparkline_in_7d"] = {"price": [round(price * rate, places) for price in hours[end - SPARK_HOURS : end]]}
+        hours = hours[end - SPARK_HOURS : end]
+        found["sparkline_in_7d"] = {"price": hours if rate == 1 else [price * rate for price in hours]}
     for change in changes:
         before = market.price(i, at - _CHANGES[change])
         found[f"price_change_percentage_{change}_in_currency"] = (coin.price / before - 1) * 100

@@ -9,7 +9,7 @@ Days are ordinals (``date.toordinal()``), instants are seconds since 1970 in UTC
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from evertick.errors import SettingsError
@@ -24,8 +24,6 @@ Segments = tuple[tuple[int, int], ...]
 class Hours:
     """The trading days of one exchange."""
 
-    __slots__ = ("_opens", "_week", "always", "long", "trades", "tz", "zone")
-
     def __init__(self, exchange: Exchange) -> None:
         self.tz = exchange.tz
         self.zone = ZoneInfo(exchange.tz)
@@ -35,6 +33,8 @@ class Hours:
         """Monday first: whether a day of the week is a trading day."""
         self.long = any(periods and periods[0][0] < 0 for periods in self._week)
         """Trades into the night before the day: futures and FX."""
+        self.segments = lru_cache(64)(self._segments)
+        """When it trades on a day (an ordinal); nothing where it does not."""
         # Yahoo stamps a day with its opening, or with midnight where trading began the evening before
         self._opens = tuple(max(0, periods[0][0]) if periods else 0 for periods in self._week)
 
@@ -55,8 +55,7 @@ class Hours:
         trades = self.trades
         return [day for day in range(first, last + 1) if trades[(day - 1) % 7]]
 
-    def segments(self, day: int) -> Segments:
-        """When it trades on ``day``; nothing where it does not."""
+    def _segments(self, day: int) -> Segments:
         if self.always:
             start = (day - EPOCH) * 86400
             return ((start, start + 86400),)

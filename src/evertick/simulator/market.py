@@ -173,18 +173,28 @@ class Market:
         early = len(days) - len(c)
         found = []
         for i, day in enumerate(days):
-            seconds = 86400 if h.always else sum(end - start for start, end in h.segments(day))
-            key = f"{self.seed}/{instrument.id}/{day}"
-            if i < early:
-                previous = self.close(instrument, day)
-                found.append(DayBar(day, *(previous,) * 4, 0.0, previous, key, seconds, t.sigma * previous))
-                continue
             n = i - early
-            sigma = t.sigma * previous
+            if n < 0:
+                previous = close = self.close(instrument, day)
+                opened, high, low, volume = close, close, close, 0.0
+            else:
+                opened, high, low, close, volume = c.open[n], c.high[n], c.low[n], c.close[n], c.volume[n]
             found.append(
-                DayBar(day, c.open[n], c.high[n], c.low[n], c.close[n], c.volume[n], previous, key, seconds, sigma)
+                DayBar(
+                    day=day,
+                    open=opened,
+                    high=high,
+                    low=low,
+                    close=close,
+                    volume=volume,
+                    previous_close=previous,
+                    key=f"{self.seed}/{instrument.id}/{day}",
+                    seconds=86400 if h.always else sum(end - start for start, end in h.segments(day)),
+                    sigma=t.sigma * previous,
+                    decimals=t.decimals,
+                )
             )
-            previous = c.close[n]
+            previous = close
         return found
 
     def day(self, instrument: Instrument, day: int) -> DayBar:
@@ -198,9 +208,10 @@ class Market:
         t = self.traits(instrument)
         (first, a), (last, b) = block_of(day - 364), block_of(day)
         levels = [level for block in range(first, last + 1) for level in self._levels(instrument.id, block)]
-        levels = levels[a : len(levels) - BLOCK + 1 + b]
-        reach = 0.3 * t.sigma
-        high, low = self._price(t, day, max(levels) + reach), self._price(t, day, min(levels) - reach)
+        year = levels[a : len(levels) - BLOCK + 1 + b]
+        drift, reach = t.drift / _YEAR, 0.3 * t.sigma
+        trended = [level - drift * ago for level, ago in zip(year, range(len(year) - 1, -1, -1), strict=True)]
+        high, low = self._price(t, day, max(trended) + reach), self._price(t, day, min(trended) - reach)
         return high, low
 
     # --- within the day ------------------------------------------------------------------------------------------
@@ -215,15 +226,13 @@ class Market:
             return Tick(
                 bar.close, last, bar.open, bar.high, bar.low, bar.volume, bar.previous_close, day, trading=False
             )
-        marked = self._marks(bar)
-        price = round(paths.price_at(bar, marked, elapsed), t.decimals)
-        passed = marked[: int(elapsed // bar.mark) + 1]
+        _, high, low, price = paths.between(bar, self._path(bar), 0, elapsed)
         return Tick(
-            price=price,
+            price=round(price, t.decimals),
             at=last,
             open=bar.open,
-            high=round(max(price, *passed, bar.open), t.decimals),
-            low=round(min(price, *passed, bar.open), t.decimals),
+            high=round(high, t.decimals),
+            low=round(low, t.decimals),
             volume=float(int(paths.volume_until(bar, elapsed))),
             previous_close=bar.previous_close,
             day=day,
@@ -250,14 +259,14 @@ class Market:
         return round(paths.price_at(bar, self._marks(bar), elapsed), self.traits(instrument).decimals)
 
     def marks(self, bar: DayBar) -> Sequence[float]:
-        """Prices every half hour of a day (every hour where trading never stops), not rounded."""
+        """Prices every half hour of a day (every hour where trading never stops)."""
         return self._marks(bar)
 
     def candles(self, instrument: Instrument, day: int, interval: int, until: float) -> Candles:
         """Bars of ``interval`` seconds of one trading day, up to ``until`` (the last one unfinished)."""
         h, places = self.hours(instrument), self.traits(instrument).decimals
         bar = self._bar(instrument, day)
-        points = self._path(bar)
+        whole = self._path(bar)
         out = Candles([], [], [], [], [], [])
         before = 0
         for start, end in h.segments(day):
@@ -266,12 +275,12 @@ class Market:
                     return out
                 stop = min(at + interval, end)
                 a, b = before + at - start, before + min(stop, until) - start
-                inside = _between(bar, points, a, b)
+                opened, high, low, close = paths.between(bar, whole, a, b)
                 out.at.append(at)
-                out.open.append(round(inside[0], places))
-                out.close.append(round(inside[-1], places))
-                out.high.append(round(max(inside), places))
-                out.low.append(round(min(inside), places))
+                out.open.append(round(opened, places))
+                out.high.append(round(high, places))
+                out.low.append(round(low, places))
+                out.close.append(round(close, places))
                 out.volume.append(float(int(paths.volume_until(bar, b) - paths.volume_until(bar, a))))
             before += end - start
         return out
@@ -280,7 +289,7 @@ class Market:
         """Start and close of the five-minute bars of one trading day: the quick way to a sparkline."""
         h, places = self.hours(instrument), self.traits(instrument).decimals
         bar = self._bar(instrument, day)
-        points = [round(p, places) for p in self._path(bar)[1:]]
+        points = [round(p, places) for p in self._path(bar).points[1:]]
         starts: list[int] = []
         for start, end in h.segments(day):
             starts.extend(range(start, min(end, -int(-until // 1)), paths.STEP))
@@ -306,7 +315,7 @@ class Market:
             total = [a + size * b for a, b in zip(total, levels, strict=True)]
         return array("d", total)
 
-    def _compute_path(self, bar: DayBar) -> array[float]:
+    def _compute_path(self, bar: DayBar) -> paths.Path:
         return paths.path(bar, self._marks(bar))
 
     def _own(self, name: str, block: int, week: tuple[float, ...]) -> Sequence[float]:
@@ -337,17 +346,6 @@ def traded(h: Hours, day: int, at: float) -> tuple[float, int]:
         elapsed += min(at, end) - start
         last = int(min(at, end))
     return elapsed, last
-
-
-def _between(bar: DayBar, points: array[float], a: float, b: float) -> list[float]:
-    """Prices from second ``a`` to second ``b`` of trading: the five-minute points, and both ends."""
-    first, last = int(-(-a // paths.STEP)), int(b // paths.STEP)
-    found = [*points[first : last + 1]] if b < bar.seconds else [*points[first:last], bar.close]
-    if a % paths.STEP:
-        found.insert(0, paths.price_on(bar, points, a))
-    if b % paths.STEP and b < bar.seconds:
-        found.append(paths.price_on(bar, points, b))
-    return found
 
 
 @lru_cache(1)

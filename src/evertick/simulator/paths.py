@@ -21,9 +21,9 @@ TICK = 15
 """Seconds for which a price stands still."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DayBar:
-    """One whole trading day of one instrument, and what its path is drawn with."""
+    """One whole trading day of one instrument, and what its path is drawn with; equal where the ``key`` is."""
 
     day: int
     open: float
@@ -33,20 +33,28 @@ class DayBar:
     volume: float
     previous_close: float
     key: str
-    """Seeds the path."""
+    """Of the market, the instrument and the day: whoever has it has the same bar. Seeds the path."""
     seconds: int
     """Of trading."""
     sigma: float
     """Of the price's move in a whole day, in units of the price."""
+    decimals: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DayBar) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @property
     def mark(self) -> int:
-        """Seconds between two marks."""
-        return 3600 if self.seconds >= 86400 else 1800
+        """Seconds between two marks; at least three in a day, so that high and low both have their place."""
+        return 3600 if self.seconds >= 86400 else 1800 if self.seconds >= 7200 else STEP
 
 
 def marks(bar: DayBar) -> array[float]:
-    """Prices at second 0, ``bar.mark``, twice that… and at the end of the day: ``array('d')``, high and low among them."""
+    """Prices at second 0, ``bar.mark``, twice that… and at the end of the day, high and low among them: ``array('d')``,
+    rounded as prices are."""
     count = -(-bar.seconds // bar.mark)
     words = draws(f"{bar.key}/marks", count + 2)
     pins = {0: bar.open, count: bar.close}
@@ -64,29 +72,31 @@ def marks(bar: DayBar) -> array[float]:
     found = array("d", [bar.open])
     for a, b in pairwise(places):
         found.extend(_bridge(pins[a], pins[b], [z[w >> 4] * size for w in words[a:b]], bar.low, bar.high))
-    return found
+    return array("d", [round(price, bar.decimals) for price in found])
 
 
-def steps(bar: DayBar, marked: Sequence[float], mark: int, words: Sequence[int] | None = None) -> list[float]:
-    """Prices every five minutes after mark number ``mark``, up to and including the next."""
-    per_mark = bar.mark // STEP
-    start = mark * bar.mark
-    count = -(-(min(bar.seconds, start + bar.mark) - start) // STEP)
-    if words is None:
-        words = _words(bar)
-    z = normal()
-    size = bar.sigma * 0.7 * sqrt(STEP / bar.seconds)
-    shocks = [z[w >> 4] * size for w in words[mark * per_mark : mark * per_mark + count]]
-    return _bridge(marked[mark], marked[mark + 1], shocks, bar.low, bar.high)
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """A whole day in steps of five minutes, each ``array('d')``."""
+
+    points: array[float]
+    """One more than there are steps: the open first, the close last."""
+    high: array[float]
+    """Of each step; no tick within leaves high and low."""
+    low: array[float]
 
 
-def path(bar: DayBar, marked: Sequence[float]) -> array[float]:
-    """Prices every five minutes of the whole day, from the open to the close: ``array('d')``."""
+def path(bar: DayBar, marked: Sequence[float]) -> Path:
+    """The whole of a day."""
     words = _words(bar)
-    found = array("d", [bar.open])
+    points, highs, lows = array("d", [bar.open]), array("d"), array("d")
     for mark in range(len(marked) - 1):
-        found.extend(steps(bar, marked, mark, words))
-    return found
+        points.extend(_steps(bar, marked, mark, words))
+    for step in range(len(points) - 1):
+        high, low = _reach(bar, words, step, points[step], points[step + 1])
+        highs.append(high)
+        lows.append(low)
+    return Path(points, highs, lows)
 
 
 def price_at(bar: DayBar, marked: Sequence[float], elapsed: float) -> float:
@@ -95,32 +105,49 @@ def price_at(bar: DayBar, marked: Sequence[float], elapsed: float) -> float:
         return bar.open
     if elapsed >= bar.seconds:
         return bar.close
-    mark = int(elapsed // bar.mark)
-    return _tick(bar, [marked[mark], *steps(bar, marked, mark)], mark * bar.mark, elapsed)
+    mark, within = divmod(int(elapsed), bar.mark)
+    words = _words(bar)
+    points = [marked[mark], *_steps(bar, marked, mark, words)]
+    place = within // STEP
+    step = mark * (bar.mark // STEP) + place
+    a, b = points[place], points[place + 1]
+    return _ticks(bar, step, a, b, *_reach(bar, words, step, a, b))[int(within % STEP // TICK)]
 
 
-def price_on(bar: DayBar, points: Sequence[float], elapsed: float) -> float:
+def price_on(bar: DayBar, path: Path, elapsed: float) -> float:
     """The same from a whole `path`: quicker where many are asked for."""
     if elapsed <= 0:
         return bar.open
     if elapsed >= bar.seconds:
         return bar.close
-    return _tick(bar, points, 0, elapsed)
+    step, within = divmod(int(elapsed), STEP)
+    return ticks(bar, path, step)[within // TICK]
 
 
-def _tick(bar: DayBar, points: Sequence[float], start: int, elapsed: float) -> float:
-    """Between two of the ``points`` that begin at second ``start``."""
-    number = int(elapsed // TICK)
-    at = number * TICK
-    step, rest = divmod(at - start, STEP)
-    if not rest:
-        return points[step]
-    length = min(STEP, bar.seconds - at + rest)
-    a, b, u = points[step], points[step + 1], rest / length
-    wiggle = (
-        normal()[draws(f"{bar.key}.{number}", 1)[0] >> 4] * bar.sigma * 0.7 * sqrt(length / bar.seconds * u * (1 - u))
-    )
-    return min(bar.high, max(bar.low, a + (b - a) * u + wiggle))
+def ticks(bar: DayBar, path: Path, step: int) -> list[float]:
+    """Prices within a step, one every `TICK`; the first is the step's point."""
+    return _ticks(bar, step, path.points[step], path.points[step + 1], path.high[step], path.low[step])
+
+
+def between(bar: DayBar, path: Path, start: float, end: float) -> tuple[float, float, float, float]:
+    """Open, high, low and close from second ``start`` to second ``end`` of trading, the price at both included.
+
+    A stretch that is cut further has the same high and low: whole steps count as they are, and of a step begun or
+    broken off only the ticks that lie within.
+    """
+    first, last = price_on(bar, path, start), price_on(bar, path, end)
+    from_step, until_step = int(-(-start // STEP)), min(int(end // STEP), len(path.high))
+    if end >= bar.seconds:
+        until_step = len(path.high)
+    highs, lows = [first, last, *path.high[from_step:until_step]], [first, last, *path.low[from_step:until_step]]
+    for step in {int(start // STEP), until_step} - set(range(from_step, until_step)):
+        if step < len(path.high) and step * STEP < end:
+            a = max(0, int(-(-(start - step * STEP) // TICK)))
+            b = int(min(end - step * STEP, STEP) // TICK)
+            inside = ticks(bar, path, step)[a : b + 1]
+            highs += inside
+            lows += inside
+    return first, max(highs), min(lows), last
 
 
 def volume_until(bar: DayBar, elapsed: float) -> float:
@@ -131,7 +158,42 @@ def volume_until(bar: DayBar, elapsed: float) -> float:
 
 
 def _words(bar: DayBar) -> array[int]:
-    return draws(f"{bar.key}/steps", -(-bar.seconds // STEP))
+    """Three draws for each step: its move, its upper and its lower shadow."""
+    return draws(f"{bar.key}/steps", 3 * -(-bar.seconds // STEP))
+
+
+def _steps(bar: DayBar, marked: Sequence[float], mark: int, words: Sequence[int]) -> list[float]:
+    """Prices every five minutes after mark number ``mark``, up to and including the next."""
+    per_mark = bar.mark // STEP
+    start = mark * bar.mark
+    count = -(-(min(bar.seconds, start + bar.mark) - start) // STEP)
+    z = normal()
+    size = bar.sigma * 0.7 * sqrt(STEP / bar.seconds)
+    first = 3 * mark * per_mark
+    shocks = [z[w >> 4] * size for w in words[first : first + 3 * count : 3]]
+    return _bridge(marked[mark], marked[mark + 1], shocks, bar.low, bar.high)
+
+
+def _reach(bar: DayBar, words: Sequence[int], step: int, a: float, b: float) -> tuple[float, float]:
+    """High and low of a step from ``a`` to ``b``."""
+    z = normal()
+    size = bar.sigma * 0.3 * sqrt(STEP / bar.seconds)
+    top, bottom = (a, b) if a > b else (b, a)
+    high = top + abs(z[words[3 * step + 1] >> 4]) * size
+    low = bottom - abs(z[words[3 * step + 2] >> 4]) * size
+    return min(high, bar.high), max(low, bar.low)
+
+
+def _ticks(bar: DayBar, step: int, a: float, b: float, high: float, low: float) -> list[float]:
+    length = min(STEP, bar.seconds - step * STEP)
+    count = -(-length // TICK)
+    z = normal()
+    size = bar.sigma * 0.7 * sqrt(length / bar.seconds)
+    found = [a]
+    for number, word in enumerate(draws(f"{bar.key}.{step}", count - 1), 1):
+        u = number * TICK / length
+        found.append(min(high, max(low, a + (b - a) * u + z[word >> 4] * size * sqrt(u * (1 - u)))))
+    return found
 
 
 def _bridge(start: float, end: float, shocks: list[float], low: float, high: float) -> list[float]:

@@ -122,7 +122,7 @@ def _asked(market: Market, request: Request) -> Iterable[tuple[str, Instrument]]
     if len(symbols) > SPARK_SYMBOLS:
         raise Refused(400, "Bad Request", f"Max number of symbols allowed is {SPARK_SYMBOLS}")
     pairs = ((symbol, market.find("yahoo", symbol)) for symbol in dict.fromkeys(symbols))
-    return [(symbol, instrument) for symbol, instrument in pairs if instrument is not None]
+    return [(instrument.symbols["yahoo"], instrument) for _, instrument in pairs if instrument is not None]
 
 
 # --- what is asked for -----------------------------------------------------------------------------------------------
@@ -352,6 +352,7 @@ def meta(market: Market, instrument: Instrument, window: Window) -> dict[str, An
         return {"timezone": zone, "start": start, "end": end, "gmtoffset": offset}
 
     regular = period(opens, closes)
+    symbol = instrument.symbols["yahoo"]
     exchange = _EXCHANGE_NAMES.get(instrument.exchange, instrument.exchange)
     change = tick.price - tick.previous_close
     percent = round(change / tick.previous_close * 100, 4)
@@ -360,10 +361,10 @@ def meta(market: Market, instrument: Instrument, window: Window) -> dict[str, An
     found = {
         "currency": instrument.currency if len(instrument.currency) == 3 and instrument.currency.isupper()
         else _CURRENCIES.get(h.tz, "EUR" if h.tz.startswith("Europe/") else "USD"),
-        "symbol": instrument.symbols["yahoo"],
+        "symbol": symbol,
         "exchangeName": exchange,
         "fullExchangeName": exchange,
-        "instrumentType": _KINDS[instrument.group],
+        "instrumentType": "INDEX" if symbol.startswith("^") else _KINDS[instrument.group],
         "firstTradeDate": _midnight(t.first_day),
         "regularMarketTime": tick.at,
         "hasPrePostMarketData": False,
