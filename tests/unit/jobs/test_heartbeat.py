@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
-from unit.jobs.scripted import START, ScriptedRenewals
 
 from evertick.errors import ArchiveUnavailable
 from evertick.jobs.heartbeat import HUNG, Heartbeat
 from evertick.model import Slot, SlotState, SystemClock
+from unit.jobs.scripted import START, ScriptedRenewals
 
 SLOT = Slot("report.default.x", "default", "report", START, SlotState.LEASED, token=3)
 OTHER = Slot("refresh.default.x", "default", "refresh", START, SlotState.LEASED, token=1)

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
-from unit.jobs.scripted import START, MemoryLedger, VirtualClock, settle
 
 from evertick.jobs.runner import JobContext, JobSpec
 from evertick.jobs.schedule import parse
 from evertick.jobs.scheduler import LONGEST_S, SHORTEST_S, Scheduler, _nap
 from evertick.model import SlotState
+from unit.jobs.scripted import START, MemoryLedger, VirtualClock, settle
 
 HCM = "Asia/Ho_Chi_Minh"
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 from structlog.testing import capture_logs
-from unit.jobs.scripted import VirtualClock, settle
 
 from evertick.errors import ArchiveUnavailable
 from evertick.jobs.waiting import Alarm, Health, Looping
+from unit.jobs.scripted import VirtualClock, settle
 
 
 async def test_an_alarm_sleeps_to_the_end_when_nobody_rings() -> None:
