@@ -62,7 +62,7 @@ def unit(instrument: Instrument) -> str:
     """A currency, where the price is money; indices and yields have none worth showing."""
     if instrument.group in (Group.INDICES, Group.VOLATILITY, Group.SENTIMENT, Group.RATES, Group.FX):
         return ""
-    return "" if instrument.currency in ("pts", "%") else instrument.currency
+    return {"pts": "", "%": "", "USX": "US¢"}.get(instrument.currency, instrument.currency)
 
 
 def level(f: Facts, value: float | None) -> Number:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from evertick.model import Session
+from evertick.model import Group
 from evertick.reports import landmarks
 from evertick.reports.blocks import Sentence
 from evertick.reports.findings import Facts, Findings
@@ -19,6 +19,10 @@ STRETCHED = 2.0
 CORRECTION, BEAR = -10.0, -20.0
 RUN = 4
 """Sessions in a row worth a sentence."""
+STEADY_POINTS = 0.005
+"""Percentage points: a yield that moves less is steady."""
+FALL_FROM_HIGHS = frozenset({Group.INDICES, Group.VIETNAM, Group.CRYPTO, Group.COMMODITIES, Group.SECTORS})
+"""Corrections and bear markets are words for what investors hold, not for yields, exchange rates or fear gauges."""
 LIVELIER, CALMER = 1.3, 0.7
 """20-day volatility against that of 60 days."""
 
@@ -30,7 +34,7 @@ LITTLE = Rule(
     (
         "{name} is little changed at {price} ({change}).",
         "{name} hardly moves ({change}) and stands at {price}.",
-        "Little happens in {name}: {price}, {change}.",
+        "{name} marks time at {price} ({change}).",
     ),
 )
 BIG_UP = Rule(
@@ -49,6 +53,33 @@ BIG_DOWN = Rule(
         "{name} loses {change}, its largest move in {n} sessions, to {price}.",
         "{name} drops {change} to {price}; nothing as large was seen for {n} sessions.",
         "A weak day for {name}: down {change} to {price}, the widest swing in {n} sessions.",
+    ),
+)
+YIELD_UP = Rule(
+    "yield.up",
+    "neutral",
+    (
+        "{name} rises {points} percentage points to {level}.",
+        "{name} is up {points} percentage points at {level}.",
+        "{name} climbs to {level}, {points} percentage points more than the day before.",
+    ),
+)
+YIELD_DOWN = Rule(
+    "yield.down",
+    "neutral",
+    (
+        "{name} falls {points} percentage points to {level}.",
+        "{name} is down {points} percentage points at {level}.",
+        "{name} eases to {level}, {points} percentage points less than the day before.",
+    ),
+)
+YIELD_STEADY = Rule(
+    "yield.steady",
+    "neutral",
+    (
+        "{name} is steady at {level}.",
+        "{name} hardly moves and stands at {level}.",
+        "No change worth naming: {name} at {level}.",
     ),
 )
 OVER_200 = Rule(
@@ -265,6 +296,8 @@ def move(f: Facts, day: date) -> Sentence | None:
     if f.change is None or f.price is None:
         return None
     inputs = {"change": f.change, "price": f.price}
+    if f.group is Group.RATES:
+        return _yield(f, day)
     if (
         f.sigma is not None
         and abs(f.sigma) > BIG_SIGMA
@@ -285,6 +318,18 @@ def move(f: Facts, day: date) -> Sentence | None:
     if abs(f.change) < FLAT:
         return LITTLE.say(day, f.id, inputs, name=name(f), change=change(f.change), price=price(f))
     return (UP if f.change > 0 else DOWN).say(day, f.id, inputs, name=name(f), change=size(f.change), price=price(f))
+
+
+def _yield(f: Facts, day: date) -> Sentence:
+    """A yield moves by percentage points; its change in percent would be read as that."""
+    now, moved = f.price or 0.0, f.change or 0.0
+    before = f.previous_close if f.previous_close is not None else now / (1 + moved / 100)
+    points = now - before
+    inputs = {"level": now, "points": points}
+    if abs(points) < STEADY_POINTS:
+        return YIELD_STEADY.say(day, f.id, inputs, name=name(f), level=price(f))
+    rule = YIELD_UP if points > 0 else YIELD_DOWN
+    return rule.say(day, f.id, inputs, name=name(f), points=number(abs(points)), level=price(f))
 
 
 def signals(f: Facts, day: date) -> Iterator[Sentence]:
@@ -323,7 +368,7 @@ def signals(f: Facts, day: date) -> Iterator[Sentence]:
 
 def state(f: Facts, day: date) -> Iterator[Sentence]:
     """Where it stands: drawdown, trend, a year's balance, volatility, its benchmark."""
-    if f.drawdown is not None and f.drawdown <= CORRECTION:
+    if f.group in FALL_FROM_HIGHS and f.drawdown is not None and f.drawdown <= CORRECTION:
         rule = BEAR_ if f.drawdown <= BEAR else CORRECTION_
         yield rule.say(day, f.id, {"drawdown": f.drawdown}, name=name(f), fall=percent(-f.drawdown))
     if f.price is not None and f.sma50 is not None and f.sma200 is not None:
@@ -364,7 +409,3 @@ def about(f: Facts, findings: Findings, most: int = 4) -> list[Sentence]:
             break
         said.append(sentence)
     return said
-
-
-def open_now(f: Facts) -> bool:
-    return f.session in (Session.OPEN, Session.ALWAYS)

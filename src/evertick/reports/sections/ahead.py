@@ -16,24 +16,24 @@ from evertick.reports.rules import ahead
 from evertick.reports.values import SESSIONS, provider
 
 HOURS = 24
-SHOWN = (
-    "XSTC",
-    "XTKS",
-    "XHKG",
-    "XSHG",
-    "XSES",
-    "XNSE",
-    "XASX",
-    "XLON",
-    "XETR",
-    "XPAR",
-    "XNYS",
-    "XTSE",
-    "BVMF",
-    "CME",
-    "FX",
-)
-"""Exchanges of the timeline, those that the universe uses."""
+PLACES = {
+    "XSTC": Text("Ho Chi Minh City"),
+    "XTKS": Text("Tokyo"),
+    "XHKG": Text("Hong Kong"),
+    "XSHG": Text("Shanghai"),
+    "XSES": Text("Singapore"),
+    "XNSE": Text("Mumbai"),
+    "XASX": Text("Sydney"),
+    "XLON": Text("London"),
+    "XETR": Text("Frankfurt"),
+    "XPAR": Text("Paris"),
+    "XNYS": Text("New York"),
+    "XTSE": Text("Toronto"),
+    "BVMF": Text("São Paulo"),
+    "CME": Text("CME futures"),
+    "FX": Text("Foreign exchange"),
+}
+"""Exchanges of the timeline by where they are; those that the universe uses are shown."""
 
 METHOD = (
     Text(
@@ -63,7 +63,7 @@ def section(findings: Findings, bars: BarReader) -> Section_:
 
 def _blocks(findings: Findings) -> Iterator[Any]:
     used = {f.instrument.exchange for f in findings.facts if f.price is not None}
-    codes = [code for code in SHOWN if code in used]
+    codes = [code for code in PLACES if code in used]
     at = findings.made
     stock = [code for code in codes if code not in ("FX", "CME")]
     if stock:
@@ -90,7 +90,7 @@ def _said(findings: Findings, codes: list[str], at: datetime) -> Iterator[Senten
 
 
 def _name(code: str) -> Name:
-    return Name(sessions.EXCHANGES[code].name)
+    return Name(PLACES[code].msgid)
 
 
 def spans(code: str, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

@@ -12,7 +12,7 @@ from evertick.reports.blocks import Banner, Column, Figure, KeyPoints, Number, S
 from evertick.reports.collect import BarReader
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import crypto, instrument, market, risk, sources
-from evertick.reports.values import GROUPS, STATES, change, name, price, provider
+from evertick.reports.values import STATES, change, name, price, provider
 
 POINTS = 8
 SPARKS = 6
@@ -62,7 +62,7 @@ def _candidates(findings: Findings) -> Iterator[Sentence]:
     yield from crypto.capitalisation(findings)
     yield from risk.fear(findings)
     yield from moved(*(f.id for f in unusual(findings)[:1]))
-    yield from market.against(findings, "VNINDEX", findings.of(Group.VIETNAM), GROUPS[Group.VIETNAM])
+    yield from market.against(findings, "VNINDEX", findings.of(Group.VIETNAM), Text("the Vietnamese shares"))
     yield from market.extremes(findings)
     yield from islice(crypto.mood(findings), 1)
     yield from market.dong(findings)

@@ -16,6 +16,7 @@ from evertick.reports.rules import instrument, market
 from evertick.reports.values import SESSIONS, change, name, number, price
 
 SIGNALS = 4
+"""Indices that the text names for a signal, one sentence each."""
 POINTS = 130
 """Of a line: every other session of a year."""
 
@@ -40,7 +41,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         *market.leaders(findings),
         *market.trend(findings, Group.INDICES, Text("the world indices")),
         *market.against(findings, "SPX", findings.of(Group.SECTORS), Text("the US sectors")),
-        *islice(chain.from_iterable(instrument.signals(f, findings.day) for f in members), SIGNALS),
+        *islice(chain.from_iterable(islice(instrument.signals(f, findings.day), 1) for f in members), SIGNALS),
     ]
     if said:
         yield Paragraph(said)
