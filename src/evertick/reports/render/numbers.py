@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date as Day  # `Numbers.date` hides the plain name
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,7 @@ _LONG_COMPACT = {"vi"}
 """Languages whose short compact forms ("1,2 T") nobody writes; they take the long ones ("1,2 tỷ")."""
 _TOKEN = re.compile(r"'([^']*)'|([yMLdE]+)|([^'yMLdE]+)")
 
-DatePart = Callable[[date], str]
+DatePart = Callable[[Day], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +125,19 @@ class Numbers:
 
     # --- dates
 
-    def date(self, day: date) -> str:
+    def date(self, day: Day) -> str:
         """``23 Nov 2026``, ``23/11/2026``. A ``datetime`` is moved to the report's time zone."""
         return self._written("date", day)
 
-    def long_date(self, day: date) -> str:
+    def long_date(self, day: Day) -> str:
         """With the day of the week and the month in full."""
         return self._written("long", day)
 
-    def month(self, day: date) -> str:
+    def month(self, day: Day) -> str:
         """The month on an axis; January shows as its year."""
         return str(day.year) if day.month == 1 else self._written("month", day)
 
-    def day(self, day: date) -> str:
+    def day(self, day: Day) -> str:
         """Without the year."""
         return self._written("day", day)
 
@@ -157,11 +158,11 @@ class Numbers:
         hours, rest = divmod(abs(minutes), 60)
         return f"UTC{'+' if minutes > 0 else MINUS}{hours}{f':{rest:02d}' if rest else ''}"
 
-    def local(self, at: datetime) -> date:
+    def local(self, at: datetime) -> Day:
         """The calendar day of a moment in the report's time zone."""
         return at.astimezone(self.zone).date()
 
-    def _written(self, name: str, day: date) -> str:
+    def _written(self, name: str, day: Day) -> str:
         if isinstance(day, datetime):
             day = self.local(day)
         return "".join([part(day) for part in self._dates[name]])
