@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +50,11 @@ def postgres_database(postgres_process: Server) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}")
     yield f"postgresql://evertick@127.0.0.1:{postgres_process.port}/{name}"
     with psycopg.connect(admin, autocommit=True) as connection:
-        left = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone()
+        for _ in range(100):  # the server's side of a closed connection ends a moment later
+            left = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone()
+            if left == (0,):
+                break
+            time.sleep(0.02)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     assert left == (0,), f"{left[0] if left else '?'} PostgreSQL connections left open"
 

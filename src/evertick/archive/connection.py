@@ -3,6 +3,11 @@
 Why not ``sqlalchemy.ext.asyncio`` itself: importing it imports the ORM, 8 MB of a process that is to stay below 85.
 The way is the same as there: the blocking Core runs in a greenlet, which hands every wait of the driver to the loop.
 Here is also the one place where the errors of a driver become the archive's.
+
+Cancellation: a statement of SQLite runs in aiosqlite's thread and goes on there when its waiter is cancelled; torn down
+in that moment, the connection could keep its transaction, and with it the lock on the whole database. So a statement
+that has begun is waited for (milliseconds; at most the busy time-out), then the cancellation goes on and rolls back.
+psycopg cancels in the server and needs no such care.
 """
 
 from __future__ import annotations
@@ -34,11 +39,11 @@ WRITES = "evertick_writes"
 class Connection:
     """A connection checked out of the pool. Results are complete when they come: reading their rows waits for nothing."""
 
-    __slots__ = ("_translate", "sync_connection")
+    __slots__ = ("_engine", "sync_connection")
 
-    def __init__(self, sync: SyncConnection, translate: Translate) -> None:
+    def __init__(self, sync: SyncConnection, engine: Engine) -> None:
         self.sync_connection = sync
-        self._translate = translate
+        self._engine = engine
 
     @property
     def dialect(self) -> Dialect:
@@ -58,16 +63,13 @@ class Connection:
 
     async def run_sync(self, function: Callable[..., T], *args: Any) -> T:
         """Run ``function(sync_connection, *args)``; only the connection's own calls may wait in it."""
-        with _translated(self._translate):
-            return await greenlet_spawn(function, self.sync_connection, *args)
+        return await self._engine.spawn(function, self.sync_connection, *args)
 
     async def commit(self) -> None:
-        with _translated(self._translate):
-            await greenlet_spawn(self.sync_connection.commit)
+        await self._engine.spawn(self.sync_connection.commit)
 
     async def rollback(self) -> None:
-        with _translated(self._translate):
-            await greenlet_spawn(self.sync_connection.rollback)
+        await self._engine.spawn(self.sync_connection.rollback)
 
 
 class Engine:
@@ -76,6 +78,7 @@ class Engine:
     def __init__(self, sync: SyncEngine, translate: Translate) -> None:
         self.sync_engine = sync
         self._translate = translate
+        self._uninterrupted = sync.dialect.name == "sqlite"
 
     @property
     def dialect(self) -> Dialect:
@@ -88,10 +91,9 @@ class Engine:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
         """A connection for reading; what is not committed in it is rolled back."""
-        with _translated(self._translate):
-            sync = await greenlet_spawn(self.sync_engine.connect)
+        sync = await self.spawn(self.sync_engine.connect, undo=_close)
         try:
-            yield Connection(sync, self._translate)
+            yield Connection(sync, self)
         finally:
             await to_the_end(greenlet_spawn(sync.close))
 
@@ -99,15 +101,19 @@ class Engine:
     async def begin(self) -> AsyncIterator[Connection]:
         """A transaction that writes: committed at the end of the block, rolled back by any exception."""
         async with self.connect() as connection:
-            with _translated(self._translate):
-                transaction = await greenlet_spawn(_begin_writing, connection.sync_connection)
+            transaction = await self.spawn(_begin_writing, connection.sync_connection)
             try:
                 yield connection
             except BaseException:
                 await to_the_end(greenlet_spawn(transaction.rollback))
                 raise
-            with _translated(self._translate):
-                await greenlet_spawn(transaction.commit)
+            await self.spawn(transaction.commit)
+
+    async def spawn(self, function: Callable[..., T], *args: Any, undo: Callable[[T], Any] | None = None) -> T:
+        """Run blocking Core code; ``undo`` gives back what it returned when the caller was cancelled meanwhile."""
+        with _translated(self._translate):
+            work = greenlet_spawn(function, *args)
+            return await (to_the_end(work, undo) if self._uninterrupted else work)
 
     def connections(self) -> int:
         """Connections that are checked out now."""
@@ -154,19 +160,27 @@ def _translated(translate: Translate) -> Iterator[None]:
         raise ArchiveUnavailable("The database was closed while it was in use.") from error
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for ``work`` even when cancelled meanwhile, so that no connection is left half-way; then pass the cancellation on."""
+async def to_the_end(work: Coroutine[Any, Any, T], undo: Callable[[T], Any] | None = None) -> T:
+    """Wait for ``work`` even when cancelled meanwhile, so that no connection is left half-way; then be cancelled.
+
+    ``undo`` is blocking Core code that gives the result back, which a cancelled caller cannot take.
+    """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
-            if not task.done():
+            if not task.cancelled():  # then it is the caller who is cancelled, be the work done by now or not
                 cancelled = error
         except BaseException:  # noqa: BLE001 — raised by `task.result()` below
             break
-    if cancelled is not None:
-        task.exception() if not task.cancelled() else None
-        raise cancelled
-    return task.result()
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled() and task.exception() is None and undo is not None:
+        await to_the_end(greenlet_spawn(undo, task.result()))
+    raise cancelled
+
+
+def _close(sync: SyncConnection) -> None:
+    sync.close()

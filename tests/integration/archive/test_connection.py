@@ -1,0 +1,153 @@
+"""The engine: transactions, cancellation at every moment, and a pool that never loses a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from evertick.archive import Archive
+from evertick.archive.connection import Engine
+from evertick.archive.database import open_engine
+from evertick.archive.tables import schedules
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def row(job: str) -> dict[str, object]:
+    return {"desk": "default", "job": job, "spec": "3m", "anchor": AT, "next_due": AT}
+
+
+async def add(engine: Engine, job: str) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(select(schedules))
+        await connection.execute(insert(schedules), row(job))
+        await connection.execute(select(schedules))
+
+
+async def count(engine: Engine) -> int:
+    async with engine.connect() as connection:
+        return int(await connection.scalar(select(func.count()).select_from(schedules)))
+
+
+async def test_a_block_that_ends_is_committed(archive: Archive) -> None:
+    await add(archive.engine, "a")
+    assert await count(archive.engine) == 1
+
+
+async def test_a_block_that_raises_is_rolled_back(archive: Archive) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with archive.engine.begin() as connection:
+            await connection.execute(insert(schedules), row("a"))
+            raise ZeroDivisionError
+    assert await count(archive.engine) == 0
+
+
+async def test_a_broken_constraint_is_the_callers_to_handle(archive: Archive) -> None:
+    await add(archive.engine, "a")
+    with pytest.raises(IntegrityError):
+        await add(archive.engine, "a")
+    await add(archive.engine, "b")
+    assert await count(archive.engine) == 2
+
+
+async def test_a_reader_leaves_nothing_behind(archive: Archive) -> None:
+    async with archive.engine.connect() as connection:
+        await connection.execute(insert(schedules), row("a"))
+    assert await count(archive.engine) == 0
+
+
+async def test_a_reader_may_commit(archive: Archive) -> None:
+    async with archive.engine.connect() as connection:
+        await connection.execute(insert(schedules), row("a"))
+        await connection.commit()
+    assert await count(archive.engine) == 1
+
+
+async def test_what_was_read_can_be_read_after_the_connection_went_back(archive: Archive) -> None:
+    await add(archive.engine, "a")
+    async with archive.engine.connect() as connection:
+        result = await connection.execute(select(schedules.c.job, schedules.c.anchor))
+    assert result.all() == [("a", AT)]
+
+
+async def test_many_writers_wait_for_each_other(archive: Archive) -> None:
+    await asyncio.gather(*(add(archive.engine, f"job{n}") for n in range(40)))
+    assert await count(archive.engine) == 40
+    assert archive.connections() == 0
+
+
+async def test_cancelled_at_any_moment_it_leaves_no_lock_and_no_connection(archive: Archive) -> None:
+    """A refused cancellation here once left a connection of SQLite with its transaction, and the database locked."""
+    whole = 0
+    for turns in range(80):
+        task = asyncio.create_task(add(archive.engine, f"cancelled{turns}"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        whole += not task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait_for(add(archive.engine, f"after{turns}"), 2)
+        assert archive.connections() == 0
+    assert await count(archive.engine) >= 80 + whole
+
+
+async def test_cancelled_twice_in_a_row_it_still_cleans_up(archive: Archive) -> None:
+    for turns in range(0, 60, 7):
+        task = asyncio.create_task(add(archive.engine, f"cancelled{turns}"))
+        for step in range(turns + 6):
+            await asyncio.sleep(0)
+            if step >= turns:
+                task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait_for(add(archive.engine, f"after{turns}"), 2)
+    assert archive.connections() == 0
+
+
+async def test_waiting_for_a_free_connection_can_be_cancelled(archive: Archive) -> None:
+    from contextlib import AsyncExitStack
+
+    async with AsyncExitStack() as stack:
+        for _ in range(archive.engine.sync_engine.pool.size()):  # type: ignore[attr-defined]
+            await stack.enter_async_context(archive.engine.connect())
+        waiting = asyncio.create_task(count(archive.engine))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled()
+    assert archive.connections() == 0
+    assert await count(archive.engine) == 0
+
+
+async def test_a_closed_engine_leaves_no_thread_and_no_descriptor(url: str) -> None:
+    async def use() -> None:
+        engine = open_engine(url)
+        await asyncio.gather(*(count(engine) for _ in range(10)))
+        await engine.dispose()
+
+    await use()  # what is opened once for the process
+    before = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        await use()
+    for _ in range(200):  # a thread of aiosqlite ends a moment after its connection
+        if threading.active_count() == before[0]:
+            break
+        await asyncio.sleep(0.01)
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+
+
+async def test_the_pool_is_bounded(archive: Archive) -> None:
+    most = 0
+
+    async def reader() -> None:
+        nonlocal most
+        async with archive.engine.connect() as connection:
+            most = max(most, archive.connections())
+            await connection.execute(select(schedules))
+
+    await asyncio.gather(*(reader() for _ in range(30)))
+    assert 1 < most <= archive.engine.sync_engine.pool.size()  # type: ignore[attr-defined]
