@@ -51,7 +51,7 @@ class EvertickError(Exception):
         return str(self.args[0])
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip() if self.hint else self.message
+        return f"{self.message.rstrip('.')}. {self.hint}" if self.hint else self.message
 
 
 class SettingsError(EvertickError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -109,7 +110,7 @@ async def inside(app: Any, settings: Settings) -> AsyncIterator[Remote]:
 
 async def export(client: Remote, meta: Any, folder: Path) -> list[Path]:
     """Write the pages of a report and the styles and scripts they link to; the links become relative."""
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     written = []
     replace: dict[bytes, bytes] = {}
     pages = [p for p in meta["parts"] if p["part"].startswith("html")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -13,6 +13,9 @@ from evertick.errors import SourceError
 from evertick.model import Bars, Clock, Instrument
 
 log = structlog.get_logger()
+
+Step = Callable[[int, int], Awaitable[None]]
+"""Told after each instrument: how many are done, of how many."""
 
 SETTLE_DAYS = 7
 """Days before the newest bar that are asked for again: providers correct the last bars afterwards."""
@@ -45,7 +48,7 @@ async def update(
     days: int = 800,
     fresh: timedelta = timedelta(hours=2),
     at_once: int = 4,
-    done: Callable[[int, int], None] = lambda done, of: None,
+    step: Step | None = None,
 ) -> list[str]:
     """Fetch and save the missing bars of ``instruments``; returns the ids of those that could not be had.
 
@@ -67,7 +70,8 @@ async def update(
             except SourceError as error:
                 failed[instrument.id] = error
             count += 1
-            done(count, len(work))
+            if step is not None:
+                await step(count, len(work))
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -69,9 +69,11 @@ def test_only_what_is_missing_is_wanted(newest, since):
 async def test_every_instrument_is_asked_once_and_saved():
     provider, store, steps = Provider(), Store(), []
     names = [f"I{n}" for n in range(11)]
-    failed = await history.update(
-        map(instrument, names), provider, store, FixedClock(), done=lambda n, of: steps.append((n, of))
-    )
+
+    async def step(done: int, of: int) -> None:
+        steps.append((done, of))
+
+    failed = await history.update(map(instrument, names), provider, store, FixedClock(), step=step)
     assert failed == []
     assert sorted(store.saved) == sorted(names)
     assert steps[-1] == (11, 11)

@@ -1,0 +1,203 @@
+"""Opens every resource and wires every part; nothing else.
+
+`open_server` is the one way in: the server, the one-off commands, the soak and the tests enter it. Resources open in the
+order database → board → HTTP client → runner → scheduler and close in reverse, also when a start fails half-way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from evertick import remote, universe
+from evertick.archive import Archive, open_archive
+from evertick.archive.database import address, is_sqlite
+from evertick.board import Board, open_embedded
+from evertick.board.document import document
+from evertick.desk import Desk
+from evertick.errors import EvertickError, SchemaMismatch
+from evertick.jobs.heartbeat import Heartbeat
+from evertick.jobs.runner import Runner
+from evertick.jobs.schedule import parse
+from evertick.jobs.scheduler import Scheduler
+from evertick.memory import Gauge, Keeper, settle
+from evertick.model import Clock, SystemClock
+from evertick.reports.catalogue import Catalogue
+from evertick.reports.render import Renderer
+from evertick.settings import Settings
+from evertick.sources.conductor import Conductor
+from evertick.sources.http import open_http
+from evertick.universe import Universe
+
+if TYPE_CHECKING:
+    from evertick.web import Check, Services
+
+log = structlog.get_logger()
+
+READY_WITHIN_S = 3.0
+
+
+def check(settings: Settings) -> None:
+    """What can be wrong with the settings beyond their types, before anything is opened. Raises `SettingsError`."""
+    universe.load(settings.universe)
+    parse(settings.indices_every, settings.timezone)
+    parse(settings.report_every, settings.timezone)
+    address(settings.database_url_or_default)
+    for language in settings.locales:
+        Catalogue.load(language)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Everything that is open."""
+
+    settings: Settings
+    clock: Clock
+    universe: Universe
+    archive: Archive
+    board: Board
+    keeper: Keeper
+    runner: Runner
+
+    def services(self) -> Services:
+        """What the pages and the API work with."""
+        from evertick.web import Services, WebSettings
+
+        return Services(
+            board=self.board,
+            document=document,
+            reports=self.archive.reports,
+            ledger=self.archive.ledger,
+            runner=self.runner,
+            memory=self.keeper,
+            receipts=self.archive.receipts,
+            universe=self.universe,
+            clock=self.clock,
+            settings=WebSettings.of(self.settings),
+            ready=self.ready,
+        )
+
+    async def ready(self) -> Sequence[Check]:
+        """What must be well for this server to be ready: each part is asked."""
+        from evertick.web import Check
+
+        checks = []
+        for name, part, ping in (
+            ("database", self.archive.name, self.archive.ping),
+            ("board", self.board.kind, self.board.ping),
+        ):
+            try:
+                async with asyncio.timeout(READY_WITHIN_S):
+                    await ping()
+                checks.append(Check(name, True, part))
+            except EvertickError as error:
+                checks.append(Check(name, False, error.message))
+            except TimeoutError:
+                checks.append(Check(name, False, f"{part} does not answer within {READY_WITHIN_S:g} s"))
+        return checks
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings, clock: Clock, *, own: bool = False) -> AsyncIterator[tuple[Archive, Board]]:
+    """The database and the board. ``own`` takes the lock of the data folder and brings the schema up to date."""
+    url = settings.database_url_or_default
+    lock = remote.lock_file(settings) if own else None
+    async with AsyncExitStack() as stack:
+        try:
+            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=lock))
+        except SchemaMismatch:
+            if not own:
+                raise
+            await _upgrade(settings)
+            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=lock))
+        board: Board
+        if settings.redis_url is None:
+            board = await stack.enter_async_context(open_embedded(settings.data_dir / "board.json"))
+        else:
+            from evertick.board.redis import open_redis
+
+            board = await stack.enter_async_context(open_redis(settings.redis_url.get_secret_value()))
+        yield archive, board
+
+
+@asynccontextmanager
+async def open_server(
+    settings: Settings, *, clock: Clock | None = None, roles: Sequence[str] | None = None
+) -> AsyncIterator[Server]:
+    """Open everything and start the roles; close everything in reverse.
+
+    Raises `SettingsError` before anything is opened, else the error of what could not be opened; nothing stays open then.
+    """
+    clock = clock or SystemClock()
+    roles = settings.roles if roles is None else roles
+    check(settings)
+    instruments = universe.load(settings.universe)
+    async with AsyncExitStack() as stack:
+        archive, board = await stack.enter_async_context(open_storage(settings, clock, own=True))
+        http = await stack.enter_async_context(open_http(settings.http))
+        gauge = Gauge(lambda: archive.connections() + board.connections() + http.open_connections())
+        keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)
+        conductor = Conductor(http, instruments, settings.sources, clock)
+        renderers = {name: Renderer(name, Catalogue.load(name), settings.timezone) for name in settings.locales}
+        desk = Desk(settings, clock, instruments, archive, board, conductor, renderers, keeper.keep)
+        heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
+        runner = Runner(desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat)
+        if "work" in roles:
+            if settings.mode == "embedded" and is_sqlite(archive.url):
+                await archive.ledger.reclaim(clock.now())  # the lock of the data folder says that nobody else lives
+            await stack.enter_async_context(heartbeat)
+            await stack.enter_async_context(runner)
+        if "schedule" in roles:
+            await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
+        yield Server(settings, clock, instruments, archive, board, keeper, runner)
+
+
+async def run_server(settings: Settings, *, announce: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until SIGINT or SIGTERM. ``announce`` is told the address when the server is ready."""
+    from evertick.web.serve import address as address_of
+    from evertick.web.serve import bind, serve
+
+    check(settings)
+    with bind(settings.host, settings.port) as listening:
+        url = address_of(listening)
+        async with open_server(settings) as server:
+            from evertick.web.app import create_app
+
+            app = create_app(server.services())
+
+            def ready() -> None:
+                settle(server.keeper.gauge.allocator)
+                log.info(
+                    "ready",
+                    url=url,
+                    database=server.archive.name,
+                    board=server.board.kind,
+                    roles=",".join(settings.roles),
+                )
+                announce(url)
+
+            with remote.announced(settings, url):
+                async with app.state.web.feed.watching():
+                    await serve(app, [listening], ready=ready, stopping=app.state.web.stop)
+    log.info("stopped")
+
+
+async def _upgrade(settings: Settings) -> None:
+    """In a process of its own: Alembic is 10 MB that a server needs for a second of its life."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "evertick", "db", "upgrade", "--data", str(settings.data_dir),
+        env={**os.environ, "EVERTICK_DATABASE_URL": settings.database_url_or_default},
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    if process.returncode:
+        text = said.decode(errors="replace").strip().removeprefix("evertick: ")
+        raise SchemaMismatch(text or f"evertick db upgrade ended with {process.returncode}")

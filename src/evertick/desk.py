@@ -1,0 +1,126 @@
+"""The three jobs of a desk, each to be read top to bottom: refresh the indices, make a report, keep house.
+
+What a job had in its hands ends with its frame; what it returns is metadata. Around each run the runner puts a receipt
+(`evertick.memory.Keeper.keep`), and around the saving of a report there is one more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from evertick.archive import Archive
+from evertick.board import Board
+from evertick.board.poll import poll
+from evertick.jobs.runner import JobContext, JobSpec
+from evertick.jobs.schedule import parse
+from evertick.model import Bars, Clock, Instrument, ReportMeta
+from evertick.reports.render import Renderer
+from evertick.reports.workflow import make_report
+from evertick.settings import Settings
+from evertick.sources import history
+from evertick.sources.conductor import Conductor
+from evertick.universe import Universe
+
+REFRESH, REPORT, HOUSEKEEPING = "refresh_indices", "report", "housekeeping"
+HOUSEKEEPING_EVERY = "1h"
+DRAFTS_KEPT = timedelta(hours=1)
+BARS_SHARE = 0.4
+"""How much of a report's progress bar the daily bars take."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    settings: Settings
+    clock: Clock
+    universe: Universe
+    archive: Archive
+    board: Board
+    conductor: Conductor
+    renderers: Mapping[str, Renderer]
+    keep: Callable[[str, str, str], AbstractAsyncContextManager[Any]]
+
+    async def refresh_indices(self, job: JobContext) -> Mapping[str, Any]:
+        """Fetch the markets, save the snapshot to the board, answer with counts."""
+        snapshot = await poll(self.conductor.fetch, self.board, self.universe, self.clock)
+        failing = [s.name for s in snapshot.sources if s.state not in ("ok", "partial", "off")]
+        return {"as_of": snapshot.as_of.isoformat(), "quotes": len(snapshot.quotes), "failing": failing}
+
+    async def report(self, job: JobContext) -> Mapping[str, Any]:
+        """Make a report in every language and save it; only metadata comes back."""
+        async with self.keep("save_report", "save", job.slot.id):
+            meta = await self._make(job)
+        return {
+            "report": meta.id,
+            "size": meta.size,
+            "duration_s": meta.duration_s,
+            "warnings": list(meta.warnings[:10]),
+        }
+
+    async def housekeeping(self, job: JobContext) -> Mapping[str, Any]:
+        """Prune what is older than the settings keep, in small steps; sweep drafts that nobody will finish."""
+        keep, now, archive = self.settings.retention, self.clock.now(), self.archive
+        return {
+            "drafts": await archive.reports.sweep(now - DRAFTS_KEPT),
+            "reports": len(await archive.reports.prune(keep.reports, now - timedelta(days=keep.report_days))),
+            "receipts": await archive.receipts.prune(keep.receipts, now - timedelta(days=keep.receipt_days)),
+            "slots": await archive.ledger.prune(now - timedelta(days=keep.slot_days)),
+            "bars": await archive.bars.prune((now - timedelta(days=keep.bar_days)).date()),
+        }
+
+    def specs(self) -> Sequence[JobSpec]:
+        """The jobs with their schedules. Raises `SettingsError` for a schedule that cannot be."""
+        settings = self.settings
+
+        def spec(name: str, run: Any, component: str, every: str, first_now: bool) -> JobSpec:
+            return JobSpec(
+                name,
+                run,
+                component,
+                max_run_s=settings.job_max_run,
+                attempts=settings.job_attempts,
+                schedule=parse(every, settings.timezone),
+                first_now=first_now,
+            )
+
+        return (
+            spec(REFRESH, self.refresh_indices, "indices", settings.indices_every, True),
+            spec(REPORT, self.report, "auto_report", settings.report_every, settings.report_on_start),
+            spec(HOUSEKEEPING, self.housekeeping, "other", HOUSEKEEPING_EVERY, False),
+        )
+
+    async def _make(self, job: JobContext) -> ReportMeta:
+        await history.update(
+            self.universe,
+            self.conductor,
+            self.archive.bars,
+            self.clock,
+            days=self.settings.retention.bar_days,
+            step=lambda done, of: job.progress(BARS_SHARE * done / of, "collect", f"daily bars {done} of {of}"),
+        )
+        snapshot = await self.board.load() or await poll(self.conductor.fetch, self.board, self.universe, self.clock)
+        told = deque[tuple[float, str, str]](maxlen=1)
+
+        async def bars(instrument: Instrument) -> Bars:
+            if told:  # the stages tell how far they are without waiting; it is passed on where they wait anyway
+                share, stage, text = told.pop()
+                await job.progress(BARS_SHARE + (1 - BARS_SHARE) * share, stage, text)
+            return await self.archive.bars.load(instrument.id, since)
+
+        since = (self.clock.now() - timedelta(days=self.settings.retention.bar_days)).date()
+        return await make_report(
+            job.slot,
+            snapshot=snapshot,
+            bars=bars,
+            store=self.archive.reports,
+            renderers=self.renderers,
+            universe=self.universe,
+            clock=self.clock,
+            languages=self.settings.locales,
+            timezone=self.settings.timezone,
+            progress=lambda *news: told.append(news),
+        )

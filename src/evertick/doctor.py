@@ -1,0 +1,101 @@
+"""`evertick doctor`: looks at everything the server needs, without changing anything, and says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from evertick import app, remote, universe
+from evertick.archive.database import is_sqlite, sqlite_path
+from evertick.errors import EvertickError
+from evertick.memory.gauge import limit
+from evertick.model import SystemClock
+from evertick.settings import Settings
+from evertick.sources.conductor import Conductor
+from evertick.sources.http import open_http
+
+DISK_WANTED = 1 << 30
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+async def examine(settings: Settings) -> list[Check]:
+    return [check async for check in _checks(settings)]
+
+
+async def _checks(settings: Settings) -> AsyncIterator[Check]:
+    yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0], "Evertick needs Python 3.11 or later.")
+    try:
+        app.check(settings)
+        yield Check("settings", True, f"{settings.mode}, {', '.join(settings.locales)}, {settings.timezone}")
+    except EvertickError as error:
+        yield Check("settings", False, error.message, error.hint)
+    yield _assets()
+    yield _folder(settings)
+    async for check in _resources(settings):
+        yield check
+    size, source = limit(settings.memory_limit)
+    yield Check("memory limit", size >= 96 << 20, f"{size >> 20} MiB, from the {source}", "Give it 96 MiB at least.")
+    async for check in _sources(settings):
+        yield check
+
+
+def _assets() -> Check:
+    from evertick.reports.render.assets import report_css
+
+    try:
+        return Check("page assets", True, f"{len(report_css()):,} bytes of styles")
+    except EvertickError as error:
+        return Check("page assets", False, error.message, error.hint)
+
+
+def _folder(settings: Settings) -> Check:
+    folder = settings.data_dir
+    there = folder if folder.is_dir() else folder.absolute().parent
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Check("data folder", False, f"{folder}: {error.strerror}", "Set DATA_DIR to a folder that can be made.")
+    server = remote.find(settings)
+    found = f"{folder}, {free / 1e9:.1f} GB free" + (f", served at {server}" if server else "")
+    return Check(
+        "data folder", free >= DISK_WANTED, found, "Free some space: 1 GB keeps 200 reports and two years of bars."
+    )
+
+
+async def _resources(settings: Settings) -> AsyncIterator[Check]:
+    url = settings.database_url_or_default
+    if is_sqlite(url) and not sqlite_path(url).is_file():
+        yield Check("database", True, "none yet; the first start makes it")
+        return
+    try:
+        async with app.open_storage(settings, SystemClock()) as (archive, board):
+            await archive.ping()
+            yield Check("database", True, archive.name)
+            await board.ping()
+            yield Check("board", True, board.kind)
+    except EvertickError as error:
+        yield Check("database and board", False, error.message, error.hint)
+
+
+async def _sources(settings: Settings) -> AsyncIterator[Check]:
+    try:
+        instruments = universe.load(settings.universe)
+    except EvertickError as error:
+        yield Check("universe", False, error.message, error.hint)
+        return
+    yield Check("universe", True, f"{len(instruments)} instruments")
+    async with open_http(settings.http) as http:
+        fetched = await Conductor(http, instruments, settings.sources, SystemClock()).fetch()
+    for status in fetched.statuses:
+        ok = status.state in ("ok", "partial", "off")
+        found = f"{status.state}, {status.quotes} quotes" + (f": {status.error}" if status.error else "")
+        yield Check(f"source {status.name}", ok, found, "Its last good quotes stay on the board; see its error.")
