@@ -13,8 +13,8 @@ OPEN_NOW = Rule(
     "neutral",
     (
         "Trading now: {names}.",
-        "At the time of this report {names} are open.",
-        "The floor belongs to {names} at this hour.",
+        "Open at the time of this report: {names}.",
+        "In session at this hour: {names}.",
     ),
 )
 NONE_OPEN = Rule(

@@ -204,7 +204,7 @@ BEAR_ = Rule(
     "down",
     (
         "{name} is {fall} below its 52-week high, in bear-market ground.",
-        "From its high of the year {name} has fallen {fall}: a bear market by the usual mark of 20 %.",
+        "From its high of the year {name} has fallen {fall}: a bear market by the usual mark of 20%.",
         "A bear market in {name}: {fall} lost since the 52-week high.",
     ),
 )
@@ -376,7 +376,7 @@ def state(f: Facts, day: date) -> Iterator[Sentence]:
         if rule_ is not None:
             inputs = {"price": f.price, "sma50": f.sma50, "sma200": f.sma200}
             yield rule_.say(day, f.id, inputs, name=name(f), fast=level(f, f.sma50), slow=level(f, f.sma200))
-    if f.ret_1y is not None and abs(f.ret_1y) >= 1:
+    if f.group not in (Group.RATES, Group.VOLATILITY) and f.ret_1y is not None and abs(f.ret_1y) >= 1:
         rule = YEAR_UP if f.ret_1y > 0 else YEAR_DOWN
         yield rule.say(day, f.id, {"return_1y": f.ret_1y}, name=name(f), year=percent(abs(f.ret_1y)))
     yield from unrest(f, day)

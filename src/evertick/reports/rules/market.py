@@ -149,8 +149,8 @@ EXTREMES = Rule(
         ),
         ("New 52-week extremes: {n} high, {lows} low.", "New 52-week extremes: {n} highs, {lows} low."),
         (
-            "{n} new high of 52 weeks stands against {lows} on the low side.",
-            "{n} new highs of 52 weeks stand against {lows} on the low side.",
+            "{n} new 52-week high against {lows} on the low side.",
+            "{n} new 52-week highs against {lows} on the low side.",
         ),
     ),
 )

@@ -81,7 +81,7 @@ DEEPEST = Rule(
     "down",
     (
         "{name} is deepest under its high of the year: {fall}.",
-        "The longest way back to its 52-week high has {name}, {fall} below it.",
+        "{name} has the longest way back to its 52-week high: {fall}.",
         "Furthest from its peak of 52 weeks is {name}, down {fall}.",
     ),
 )
