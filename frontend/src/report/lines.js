@@ -14,6 +14,7 @@ function explore(figure, packed) {
     undelta(packed.days).map((epochDay) => epochDay * 86400),
     ...packed.series.map((series) => undelta(series.values, 10 ** packed.decimals)),
   ];
+  const last = columns.map((column) => column.findLast((value) => value != null));
   const place = element("div", { class: "explorer" });
   const wide = () => Math.floor(figure.getBoundingClientRect().width);
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
@@ -22,12 +23,15 @@ function explore(figure, packed) {
       {
         width: wide(),
         height: Math.round(height),
+        padding: [12, 0, 0, 4],
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
         cursor: { points: { size: 6 } },
         scales: { x: { time: true } },
         axes: [
           { stroke: colour("--ink-3"), grid: { show: false }, ticks: { show: false }, font, values: (_, times) => times.map(day), space: 90 },
           {
+            side: 1,
+            size: 52,
             stroke: colour("--ink-3"),
             grid: { stroke: colour("--line"), width: 1 },
             ticks: { show: false },
@@ -36,7 +40,7 @@ function explore(figure, packed) {
           },
         ],
         series: [
-          { label: say("Date"), value: (_, time) => (time == null ? "–" : day(time)) },
+          { label: say("Date"), value: (_, time) => day(time ?? last[0]) },
           ...packed.series.map((series, i) => ({
             label: series.name,
             stroke: colour(packed.series.length === 1 ? "--down" : COLOURS[i]),
@@ -44,7 +48,7 @@ function explore(figure, packed) {
             width: 1.7,
             dash: DASHES[i],
             spanGaps: true,
-            value: (_, value) => number(value, decimals),
+            value: (_, value) => number(value ?? last[i + 1], decimals), // away from the figure: the newest
           })),
         ],
       },

@@ -92,7 +92,8 @@ export function followContents() {
         if (entry.isIntersecting) visible.add(entry.target.id);
         else visible.delete(entry.target.id);
       }
-      const first = [...links.keys()].find((id) => visible.has(id));
+      const ids = [...links.keys()];
+      const first = ids.find((id) => visible.has(id)) ?? (scrollY < innerHeight / 2 ? ids[0] : undefined);
       if (!first || first === current) return;
       links.get(current)?.removeAttribute("aria-current");
       current = first;
