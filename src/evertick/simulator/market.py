@@ -287,9 +287,9 @@ class Market:
 
     def closes(self, instrument: Instrument, day: int, until: float) -> tuple[list[int], list[float]]:
         """Start and close of the five-minute bars of one trading day: the quick way to a sparkline."""
-        h, places = self.hours(instrument), self.traits(instrument).decimals
+        h = self.hours(instrument)
         bar = self._bar(instrument, day)
-        points = [round(p, places) for p in self._path(bar).points[1:]]
+        points = list(self._path(bar).points[1:])
         starts: list[int] = []
         for start, end in h.segments(day):
             starts.extend(range(start, min(end, -int(-until // 1)), paths.STEP))

@@ -77,7 +77,7 @@ def marks(bar: DayBar) -> array[float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """A whole day in steps of five minutes, each ``array('d')``."""
+    """A whole day in steps of five minutes, each ``array('d')``, rounded as prices are."""
 
     points: array[float]
     """One more than there are steps: the open first, the close last."""
@@ -171,7 +171,8 @@ def _steps(bar: DayBar, marked: Sequence[float], mark: int, words: Sequence[int]
     size = bar.sigma * 0.7 * sqrt(STEP / bar.seconds)
     first = 3 * mark * per_mark
     shocks = [z[w >> 4] * size for w in words[first : first + 3 * count : 3]]
-    return _bridge(marked[mark], marked[mark + 1], shocks, bar.low, bar.high)
+    places = bar.decimals
+    return [round(p, places) for p in _bridge(marked[mark], marked[mark + 1], shocks, bar.low, bar.high)]
 
 
 def _reach(bar: DayBar, words: Sequence[int], step: int, a: float, b: float) -> tuple[float, float]:
@@ -181,7 +182,7 @@ def _reach(bar: DayBar, words: Sequence[int], step: int, a: float, b: float) -> 
     top, bottom = (a, b) if a > b else (b, a)
     high = top + abs(z[words[3 * step + 1] >> 4]) * size
     low = bottom - abs(z[words[3 * step + 2] >> 4]) * size
-    return min(high, bar.high), max(low, bar.low)
+    return min(round(high, bar.decimals), bar.high), max(round(low, bar.decimals), bar.low)
 
 
 def _ticks(bar: DayBar, step: int, a: float, b: float, high: float, low: float) -> list[float]:

@@ -152,6 +152,8 @@ def run(
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        raise SettingsError(f"the simulator cannot listen on port {port}; a port is a number from 0 to 65535")
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, number)
@@ -160,7 +162,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise SettingsError(
             f"the simulator cannot listen on {host}:{port}: {error}", hint="Choose another port, or 0 for a free one."

@@ -1,0 +1,128 @@
+"""What can be seen of broken answers without a socket; the rest is in tests/integration/simulator/test_serve.py."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import httpx2
+import pytest
+
+from evertick.simulator import PROVIDERS, Faults
+
+URLS = {
+    "yahoo": "/yahoo/v7/finance/spark?symbols=%5EGSPC",
+    "coingecko": "/coingecko/api/v3/global",
+    "alternative": "/alternative/fng/",
+}
+STATUS = {
+    "429": 429, "429text": 429, "200ratelimit": 200, "challenge": 200, "pow": 200, "down": 200, "401": 401, "401html": 401,
+    "403": 403, "403html": 403, "404": 404, "418": 418, "451": 451, "500": 500, "502": 502, "503": 503, "504": 504,
+    "204": 204, "empty": 200, "redirect": 302, "loop": 302,
+}  # fmt: skip
+
+
+async def fetch(client: httpx2.AsyncClient, faults: Faults, kind: str, provider: str = "yahoo") -> httpx2.Response:
+    faults.replace([f"{provider}={kind}"])
+    return await client.get(URLS[provider])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("kind", STATUS)
+async def test_status(client: httpx2.AsyncClient, faults: Faults, kind: str, provider: str) -> None:
+    answer = await fetch(client, faults, kind, provider)
+    assert answer.status_code == STATUS[kind]
+    assert faults.served[provider, kind] == 1
+    html = kind.endswith("html") or kind in ("challenge", "pow", "down", "500", "502", "503", "504")
+    assert answer.text.lstrip().lower().startswith(("<!doctype html", "<html")) is html
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("429", "7"), ("418", "60"), ("503", "30"), ("429text", None)])
+async def test_retry_after(client: httpx2.AsyncClient, faults: Faults, kind: str, seconds: str | None) -> None:
+    assert (await fetch(client, faults, kind)).headers.get("retry-after") == seconds
+
+
+async def test_bodies_are_the_providers_own(client: httpx2.AsyncClient, faults: Faults) -> None:
+    assert (await fetch(client, faults, "429")).text == "Too Many Requests\r\n"
+    assert (await fetch(client, faults, "429", "coingecko")).json()["status"]["error_code"] == 429
+    assert (await fetch(client, faults, "404", "coingecko")).json() == {"error": "coin not found"}
+    assert (await fetch(client, faults, "404")).json()["chart"]["error"]["code"] == "Not Found"
+    assert (await fetch(client, faults, "200ratelimit", "coingecko")).json()["status"]["error_code"] == 429
+    assert (await fetch(client, faults, "418")).json()["code"] == -1003
+    assert (await fetch(client, faults, "challenge")).headers["cf-mitigated"] == "challenge"
+
+
+async def test_a_redirect_leads_to_a_consent_page_of_our_own(client: httpx2.AsyncClient, faults: Faults) -> None:
+    answer = await fetch(client, faults, "redirect")
+    assert answer.headers["location"].startswith("/consent")
+    page = await client.get(answer.headers["location"])
+    assert page.status_code == 200
+    assert "consent" in page.url.path
+    assert page.text.startswith("<!DOCTYPE html>")
+
+
+async def test_a_loop_leads_to_itself(client: httpx2.AsyncClient, faults: Faults) -> None:
+    answer = await fetch(client, faults, "loop")
+    assert httpx2.URL(answer.headers["location"]) == answer.request.url
+
+
+async def test_half_an_answer_is_no_json(client: httpx2.AsyncClient, faults: Faults) -> None:
+    whole = len((await client.get(URLS["yahoo"])).content)
+    answer = await fetch(client, faults, "truncated")
+    assert 0.3 < len(answer.content) / whole < 0.7
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+
+
+async def test_the_right_answer_with_the_wrong_type(client: httpx2.AsyncClient, faults: Faults) -> None:
+    answer = await fetch(client, faults, "wrongtype")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.json()["spark"]["error"] is None
+
+
+async def test_bytes_that_are_no_text(client: httpx2.AsyncClient, faults: Faults) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        (await fetch(client, faults, "badutf8")).content.decode()
+
+
+async def test_too_deep(client: httpx2.AsyncClient, faults: Faults) -> None:
+    body = (await fetch(client, faults, "deep")).content
+    assert body.startswith(b"[" * 200_000)
+    with pytest.raises(RecursionError):
+        json.loads(body)
+
+
+async def test_a_small_body_becomes_a_large_one(client: httpx2.AsyncClient, faults: Faults) -> None:
+    faults.replace(["yahoo=bomb"])
+    async with client.stream("GET", URLS["yahoo"]) as answer:
+        packed = b"".join([piece async for piece in answer.aiter_raw()])
+    assert len(packed) < 1 << 18
+    stream, size = zlib.decompressobj(wbits=31), 0
+    data = packed
+    while data:
+        size += len(stream.decompress(data, 1 << 20))
+        data = stream.unconsumed_tail
+    assert size == (64 << 20) + 2
+    assert stream.eof
+
+
+async def test_what_says_gzip_and_is_not(client: httpx2.AsyncClient, faults: Faults) -> None:
+    faults.replace(["yahoo=badgzip"])
+    async with client.stream("GET", URLS["yahoo"]) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        packed = b"".join([piece async for piece in answer.aiter_raw()])
+    with pytest.raises((OSError, zlib.error)):
+        gzip.decompress(packed)
+
+
+async def test_a_refusal_of_the_providers_own_is_not_spoiled(client: httpx2.AsyncClient, faults: Faults) -> None:
+    faults.replace(["yahoo=nan"])
+    answer = await client.get("/yahoo/v8/finance/chart/NOSUCH")
+    assert answer.status_code == 404
+    assert answer.json()["chart"]["error"]["code"] == "Not Found"
+
+
+async def test_without_a_connection_to_break_the_answer_breaks_off(client: httpx2.AsyncClient, faults: Faults) -> None:
+    with pytest.raises(ConnectionResetError, match="reset"):
+        await fetch(client, faults, "reset")
