@@ -47,7 +47,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[typeddict-unknown-key]
+        self.scope["extensions"] = {ABORT: {"now": self.transport.abort}}
         self._head = 0
         self._in_head = True
         if self._deadline is None:

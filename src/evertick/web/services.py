@@ -33,7 +33,8 @@ class Universe(Protocol):
 class Board(Protocol):
     """The latest quotes. Raises `evertick.errors.BoardUnavailable` when they cannot be reached."""
 
-    kind: str
+    @property
+    def kind(self) -> str: ...
 
     async def load(self) -> Snapshot | None: ...
 

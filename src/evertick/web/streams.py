@@ -1,7 +1,7 @@
 """Responses that last: event streams and large bodies. Their number is bounded, and who does not read is dropped.
 
-FastAPI's own event streams end neither for a reader that stalls nor when the server stops, so `EventStream` is one of its
-responses with the sending done here.
+FastAPI's own event streams (a generator as the route) neither drop a reader that stalls nor end when the server stops, and
+encode each event anew for each reader; so the sending is done here, and only the wire format is FastAPI's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import aclosing, contextmanager
 from typing import TypeVar
 
 import structlog
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 ABORT = "evertick.abort"
-"""ASGI extension: a function that resets the connection at once, see `evertick.web.connection`."""
+"""ASGI extension ``{"now": reset the connection}``, see `evertick.web.connection`."""
 
 HEARTBEAT = b":\n\n"
 
@@ -74,11 +74,15 @@ class Body(StreamingResponse):
             await _send(self, scope, receive, send)
 
 
-class EventStream(EventSourceResponse):
+class EventStream(StreamingResponse):
     """Frames of server-sent events, sent as they come; 503 where no place is free."""
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], streams: Streams, *, stall_s: float) -> None:
-        super().__init__(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, frames: AsyncGenerator[bytes, None], streams: Streams, *, stall_s: float, status_code: int = 200
+    ) -> None:
+        super().__init__(frames, status_code, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self.pieces = frames
         self.streams = streams
         self.stall_s = stall_s
@@ -124,7 +128,7 @@ async def _pieces(response: Body | EventStream, scope: Scope, send: Send) -> Non
     except _Stalled:
         log.info("slow reader dropped", path=scope["path"], seconds=response.stall_s)
         if abort := scope.get("extensions", {}).get(ABORT):
-            abort()
+            abort["now"]()
 
 
 async def _gone(receive: Receive) -> None:

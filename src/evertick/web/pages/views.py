@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from evertick.model import Group, Instrument
@@ -22,8 +23,15 @@ TITLES: Mapping[Group, str] = {
     Group.SECTORS: "US sectors",
 }
 
-HEADLINES = (Group.INDICES, Group.VIETNAM, Group.CRYPTO, Group.COMMODITIES, Group.FX, Group.VOLATILITY)
-"""The first instrument of each of these leads the page."""
+HEADLINES: Mapping[Group, str] = {
+    Group.INDICES: "SPX",
+    Group.VIETNAM: "VNINDEX",
+    Group.CRYPTO: "BTC",
+    Group.COMMODITIES: "GOLD",
+    Group.FX: "USDVND",
+    Group.VOLATILITY: "VIX",
+}
+"""Who leads the page for each of these groups; in a universe without it, the first of the group."""
 
 SHOWN = 12
 """Rows of a group that show at once; the rest unfolds."""
@@ -81,7 +89,9 @@ class Market:
     as_of: str | None
     headlines: Sequence[Row]
     columns: Sequence[Sequence[Card]]
-    sources: Sequence[Mapping[str, Any]]
+
+    def as_of_clock(self, when: format.When) -> str:
+        return when.clock(datetime.fromisoformat(self.as_of) if self.as_of else None)
 
 
 def market(document: Mapping[str, Any], universe: Universe, columns: int = 2) -> Market:
@@ -93,9 +103,13 @@ def market(document: Mapping[str, Any], universe: Universe, columns: int = 2) ->
         if instrument is not None:
             instruments[instrument.id] = instrument
             rows[instrument.group].append(row(quote, instrument))
-    headlines = [rows[group][0] for group in HEADLINES if rows[group]]
+    headlines = [
+        next((r for r in rows[group] if r.id == leader), rows[group][0])
+        for group, leader in HEADLINES.items()
+        if rows[group]
+    ]
     cards = [card(group, found, instruments) for group, found in rows.items() if found]
-    return Market(document["as_of"], headlines, balanced(cards, columns), document["sources"])
+    return Market(document["as_of"], headlines, balanced(cards, columns))
 
 
 def row(quote: Mapping[str, Any], instrument: Instrument) -> Row:
@@ -146,14 +160,21 @@ def leading(rows: Sequence[Any], regions: Sequence[str], shown: int, spare: int)
 
 
 def balanced(cards: Sequence[Card], columns: int) -> list[list[Card]]:
-    """Cards in columns of about equal height, each put into the shortest so far; their order stays."""
+    """Cards in columns of about equal height: the tallest first, each into the shortest column; then in their own order again,
+    the column of the first card foremost."""
+    placed: list[list[int]] = [[] for _ in range(columns)]
     heights = [0.0] * columns
-    placed: list[list[Card]] = [[] for _ in range(columns)]
-    for one in cards:
+    for place in sorted(range(len(cards)), key=lambda p: -_height(cards[p])):
         shortest = heights.index(min(heights))
-        placed[shortest].append(one)
-        heights[shortest] += len(one.rows) + (1 if one.more else 0) + 2.5
-    return placed
+        placed[shortest].append(place)
+        heights[shortest] += _height(cards[place])
+    placed.sort(key=lambda places: min(places, default=len(cards)))
+    return [[cards[p] for p in sorted(places)] for places in placed]
+
+
+def _height(card: Card) -> float:
+    """In rows: its own, the fold, the title and the space around."""
+    return len(card.rows) + bool(card.more) + 2.5
 
 
 def spark(points: Iterable[float], width: int = SPARK_WIDTH, height: int = SPARK_HEIGHT, pad: float = 2.0) -> str:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
 from evertick.errors import BoardUnavailable
@@ -29,7 +28,7 @@ _HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 _PACKED = _HEADERS | {"Content-Encoding": "gzip"}
 
 
-@router.get("/indices", response_model=shapes.Indices)
+@router.get("/indices", summary="Latest quotes", response_model=shapes.Indices)
 async def indices(request: Request, spark: Spark = False) -> Response:
     """The latest quote of every instrument, in the order of the universe, and the state of every source."""
     body = await web_of(request).feed.body(spark)
@@ -38,7 +37,9 @@ async def indices(request: Request, spark: Spark = False) -> Response:
     return Response(body.plain, 200, _HEADERS, "application/json")
 
 
-@router.post("/indices/refresh", response_model=shapes.Refreshed, dependencies=[Writer])
+@router.post(
+    "/indices/refresh", summary="Refresh the quotes now", response_model=shapes.Refreshed, dependencies=[Writer]
+)
 async def refresh(request: Request) -> Response:
     """Poll the sources now and answer with what was saved. Requests at the same time share one poll."""
     web = web_of(request)
@@ -52,7 +53,7 @@ async def refresh(request: Request) -> Response:
     return Response(to_json(document), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
-@router.get("/indices/stream", response_class=EventSourceResponse)
+@router.get("/indices/stream", summary="Quotes, live", response_class=EventStream)
 async def stream(
     request: Request, spark: Spark = False, last_event_id: Annotated[str | None, Header()] = None
 ) -> Response:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.sse import EventSourceResponse
 from starlette.responses import Response
 
 from evertick.model import Slot, SlotState
@@ -24,13 +23,13 @@ Cursor = Annotated[str | None, Query(max_length=256, description="`next` of the 
 ENDED = (SlotState.DONE, SlotState.FAILED, SlotState.MISSED)
 
 
-@router.get("/jobs/{id}", response_model=shapes.SlotShape)
+@router.get("/jobs/{id}", summary="One job", response_model=shapes.SlotShape)
 async def job(request: Request, id: Id) -> shapes.SlotShape:
     """One slot: its state, its progress while it runs, its result or error afterwards."""
     return shapes.slot_shape(await web_of(request).services.ledger.get(id))
 
 
-@router.get("/jobs/{id}/stream", response_class=EventSourceResponse)
+@router.get("/jobs/{id}/stream", summary="One job, live", response_class=EventStream)
 async def stream(request: Request, id: Id) -> Response:
     """Server-sent events: `job` with the slot, at once and at every change, until it has ended."""
     web = web_of(request)
@@ -38,7 +37,7 @@ async def stream(request: Request, id: Id) -> Response:
     return EventStream(_frames(web, slot), web.streams, stall_s=web.services.settings.stall_s)
 
 
-@router.get("/slots", response_model=shapes.Listed[shapes.SlotShape])
+@router.get("/slots", summary="Slots of all jobs", response_model=shapes.Listed[shapes.SlotShape])
 async def slots(
     request: Request,
     limit: Limit = 20,

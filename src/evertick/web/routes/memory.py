@@ -14,13 +14,13 @@ from evertick.web.state import web_of
 router = APIRouter(prefix="/api/v1/memory", tags=["memory"], responses=shapes.PROBLEMS)
 
 
-@router.get("", response_model=shapes.MemoryNow)
+@router.get("", summary="Memory now", response_model=shapes.MemoryNow)
 async def now(request: Request) -> Any:
     """What this process holds now. Bytes; null where this system cannot measure a quantity."""
     return web_of(request).services.memory.now()
 
 
-@router.get("/receipts", response_model=shapes.Listed[shapes.ReceiptShape])
+@router.get("/receipts", summary="Receipts", response_model=shapes.Listed[shapes.ReceiptShape])
 async def receipts(
     request: Request, limit: Limit = 50, cursor: Cursor = None, job: Annotated[str | None, Query(max_length=32)] = None
 ) -> shapes.Listed[shapes.ReceiptShape]:

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v1/reports", tags=["reports"], responses=shapes.
 ReportId = Annotated[str, Path(max_length=64)]
 
 
-@router.get("", response_model=shapes.Listed[shapes.ReportShape])
+@router.get("", summary="Reports", response_model=shapes.Listed[shapes.ReportShape])
 async def reports(request: Request, limit: Limit = 20, cursor: Cursor = None) -> shapes.Listed[shapes.ReportShape]:
     """The published reports, newest first."""
     try:
@@ -30,7 +30,7 @@ async def reports(request: Request, limit: Limit = 20, cursor: Cursor = None) ->
     return shapes.reports_shape(page)
 
 
-@router.post("", status_code=202, response_model=shapes.SlotShape, dependencies=[Writer])
+@router.post("", summary="Order a report", status_code=202, response_model=shapes.SlotShape, dependencies=[Writer])
 async def make(request: Request, response: Response) -> shapes.SlotShape | Response:
     """Order a report. The answer is its slot; `Location` leads to its progress."""
     services = web_of(request).services
@@ -43,13 +43,13 @@ async def make(request: Request, response: Response) -> shapes.SlotShape | Respo
     return shapes.slot_shape(slot)
 
 
-@router.get("/{id}", response_model=shapes.ReportShape)
+@router.get("/{id}", summary="One report", response_model=shapes.ReportShape)
 async def report(request: Request, id: ReportId) -> shapes.ReportShape:
     """The metadata of one report."""
     return shapes.report_shape(await web_of(request).services.reports.get(id))
 
 
-@router.get("/{id}/parts/{part}", response_class=Response)
+@router.get("/{id}/parts/{part}", summary="One part of a report", response_class=Response)
 async def part(request: Request, id: ReportId, part: Annotated[str, Path(max_length=32)]) -> Response:
     """One part as it was stored: `html css js` in the first language, `html_en js_en` and so on in the others."""
     return await _part(request, id, part)

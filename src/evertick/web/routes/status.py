@@ -15,20 +15,20 @@ router = APIRouter(tags=["status"], responses=shapes.PROBLEMS)
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-@router.get("/api/v1/sources", response_model=shapes.Listed[shapes.SourceShape])
+@router.get("/api/v1/sources", summary="Sources", response_model=shapes.Listed[shapes.SourceShape])
 async def sources(request: Request) -> Any:
     """What every source did in its last run."""
     feed = web_of(request).feed
     return {"items": feed.document(await feed.current())["sources"], "next": None}
 
 
-@router.get("/healthz", response_model=dict[str, str])
+@router.get("/healthz", summary="Alive", response_model=dict[str, str])
 async def healthz(request: Request) -> Response:
     """The process is alive: it answers. Restart it when it does not."""
     return JSONResponse({"status": "ok", "version": web_of(request).services.version}, headers=_NO_STORE)
 
 
-@router.get("/readyz", response_model=dict[str, Any])
+@router.get("/readyz", summary="Ready", response_model=dict[str, Any])
 async def readyz(request: Request) -> Response:
     """Whether everything that the server needs is there: 200 if so, else 503, with one line for each check."""
     checks = await web_of(request).services.ready()
@@ -40,7 +40,7 @@ async def readyz(request: Request) -> Response:
     return JSONResponse(body, 200 if ready else 503, _NO_STORE)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", summary="Metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """For Prometheus."""
     body, content_type = web_of(request).metrics.render()

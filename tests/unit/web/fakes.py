@@ -1,0 +1,411 @@
+"""Scripted stand-ins for what `evertick.web.services` names, and a real uvicorn in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from pydantic import SecretStr
+
+from evertick import universe
+from evertick.board.document import document
+from evertick.errors import BadCursor, BoardUnavailable, EvertickError, NotFound
+from evertick.model import (
+    Outcome,
+    Page,
+    PartMeta,
+    Quote,
+    Receipt,
+    ReportMeta,
+    Slot,
+    SlotState,
+    Snapshot,
+    SourceStatus,
+    report_id,
+    slot_id,
+)
+from evertick.web import Check, Services, WebSettings
+from evertick.web.app import create_app
+
+NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+"""A Tuesday on which New York trades and Asia sleeps."""
+TOKEN = "a-token-of-sixteen-characters"
+
+
+class Clock:
+    """Stands still until it is moved; `sleep` moves it."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+        self.mono = 1000.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.mono
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        self.mono += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+LEVELS = {
+    "indices": (400, 42_000), "vietnam": (9_000, 120_000), "crypto": (0.4, 700), "fx": (0.6, 2_000), "commodities": (3, 2_000),
+    "rates": (3.5, 5), "volatility": (14, 30), "sectors": (40, 210), "sentiment": (20, 70),
+}  # fmt: skip
+KNOWN = {"SPX": 6_412.5, "VNINDEX": 1_684.2, "BTC": 118_402.0, "GOLD": 4_061.3, "USDVND": 26_318.0, "VIX": 16.42, "BTC_DOM": 57.3, "CRYPTO_CAP": 3.94e12}  # fmt: skip
+
+
+def quotes(seed: int = 1, at: datetime = NOW) -> tuple[Quote, ...]:
+    """One plausible quote for every instrument of the built-in universe, the same for the same seed."""
+    found = []
+    for place, instrument in enumerate(universe.load()):
+        dice = random.Random(instrument.id)
+        low, high = LEVELS[instrument.group.value]
+        level = start = KNOWN.get(instrument.id, low * (high / low) ** dice.random())
+        spark = [level := level * (1 + dice.gauss(0, 0.002)) for _ in range(31)]
+        price = round(level * (1 + random.Random(f"{instrument.id}{seed}").gauss(0, 0.003)), instrument.decimals)
+        found.append(
+            Quote(
+                id=instrument.id,
+                price=price,
+                as_of=at - timedelta(seconds=dice.choice([20, 70, 200, 400])),
+                source=next(iter(instrument.symbols)),
+                change_pct=None if place == 7 else 0.0 if place == 9 else 100 * (price / start - 1),
+                spark=(*spark, price),
+            )
+        )
+    return tuple(found)
+
+
+SOURCES = (
+    SourceStatus("yahoo", "ok", 168, NOW, duration_s=0.8),
+    SourceStatus("coingecko", "resting", 47, NOW - timedelta(minutes=6), "asked us to wait", "rate_limited", NOW + timedelta(minutes=1)),
+    SourceStatus("alternative", "ok", 1, NOW),
+)  # fmt: skip
+
+
+def snapshot(seed: int = 1, at: datetime = NOW) -> Snapshot:
+    return Snapshot(at, quotes(seed, at), SOURCES)
+
+
+class Board:
+    kind = "fake"
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.snapshot = snapshot
+        self.loads = 0
+        self.away = False
+        self.subscribers: list[asyncio.Queue[datetime | None]] = []
+
+    async def load(self) -> Snapshot | None:
+        self.loads += 1
+        if self.away:
+            raise BoardUnavailable("The board cannot be reached.", hint="Start Redis again.")
+        return self.snapshot
+
+    def put(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        for queue in self.subscribers:
+            queue.put_nowait(snapshot.as_of)
+
+    def lose(self) -> None:
+        """Redis goes: loads and subscriptions fail until `away` is unset."""
+        self.away = True
+        for queue in self.subscribers:
+            queue.put_nowait(None)
+
+    @asynccontextmanager
+    async def updates(self) -> AsyncIterator[AsyncIterator[datetime]]:
+        if self.away:
+            raise BoardUnavailable("The board cannot be reached.")
+        queue: asyncio.Queue[datetime | None] = asyncio.Queue()
+        self.subscribers.append(queue)
+
+        async def heard() -> AsyncIterator[datetime]:
+            while True:
+                at = await queue.get()
+                if at is None:
+                    raise BoardUnavailable("The board cannot be reached.")
+                yield at
+
+        try:
+            yield heard()
+        finally:
+            self.subscribers.remove(queue)
+
+
+HEADLINES = {
+    "en": "World indices rose: S&P 500 +0.8%, and 31 of 48 markets closed higher.",
+    "vi": "Chứng khoán thế giới tăng: S&P 500 +0,8%, 31 trên 48 thị trường đóng cửa cao hơn.",
+}
+
+
+@dataclass
+class Stored:
+    meta: ReportMeta
+    bodies: Mapping[str, bytes]
+
+
+class Reports:
+    """Published reports in memory, kept as gzip pieces of ``piece`` bytes."""
+
+    def __init__(self, piece: int = 700) -> None:
+        self.piece = piece
+        self.stored: dict[str, Stored] = {}
+        self.assets: dict[str, tuple[str, bytes]] = {}
+        self.open = 0
+        self.failure: EvertickError | None = None
+
+    def add(self, at: datetime, *, html: bytes = b"", warnings: Sequence[str] = ()) -> ReportMeta:
+        css = gzip.compress(b":root{color:black}", mtime=0)
+        hash = sha256(css).hexdigest()
+        self.assets[hash] = ("css", css)
+        bodies, parts = {}, []
+        for name, language in (("html", "vi"), ("html_en", "en")):
+            plain = (
+                html
+                or f"<!doctype html><html lang={language}><title>{language}</title><h1>{HEADLINES[language]}</h1>".encode()
+            )
+            packed = gzip.compress(plain, mtime=0)
+            bodies[name] = packed
+            parts.append(PartMeta(name, language, len(plain), len(packed), sha256(packed).hexdigest()))
+        parts.append(PartMeta("css", "vi", 18, len(css), hash, asset=hash))
+        slot = slot_id("default", "report", at)
+        meta = ReportMeta(
+            report_id(slot), "default", slot, at, at, ("vi", "en"), tuple(parts), HEADLINES, 178, 2.4,
+            {"collect": 0.4, "render": 1.7}, tuple(warnings),
+        )  # fmt: skip
+        self.stored[meta.id] = Stored(meta, bodies)
+        return meta
+
+    async def list(self, limit: int = 20, cursor: str | None = None, desk: str | None = None) -> Page[ReportMeta]:
+        if self.failure:
+            raise self.failure
+        found = sorted((s.meta for s in self.stored.values()), key=lambda m: m.created, reverse=True)
+        return page(found, limit, cursor)
+
+    async def get(self, id: str) -> ReportMeta:
+        if id not in self.stored:
+            raise NotFound(f"There is no report {id}.")
+        return self.stored[id].meta
+
+    async def part(self, report: str, part: str) -> AsyncIterator[bytes]:
+        body = self.stored[report].bodies[part]
+        self.open += 1
+        try:
+            for start in range(0, len(body), self.piece):
+                await asyncio.sleep(0)
+                yield body[start : start + self.piece]
+        finally:
+            self.open -= 1
+
+    async def asset_body(self, hash: str) -> tuple[str, bytes]:
+        if hash not in self.assets:
+            raise NotFound(f"There is no asset {hash}.")
+        return self.assets[hash]
+
+
+def page(found: Sequence[Any], limit: int, cursor: str | None) -> Page[Any]:
+    """Cursors are places in the list."""
+    if cursor is not None and not cursor.isdigit():
+        raise BadCursor("The cursor is not one of this list.", hint="Start again without a cursor")
+    start = int(cursor or 0)
+    return Page(found[start : start + limit], str(start + limit) if len(found) > start + limit else None)
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.slots: dict[str, Slot] = {}
+
+    async def submit(
+        self, desk: str, job: str, params: Mapping[str, Any], now: datetime, trigger: str = "manual"
+    ) -> Slot:
+        slot = Slot(slot_id(desk, job, now), desk, job, now, trigger=trigger, params=params)
+        self.slots[slot.id] = slot
+        return slot
+
+    async def get(self, id: str) -> Slot:
+        if id not in self.slots:
+            raise NotFound(f"there is no job '{id}'")
+        return self.slots[id]
+
+    async def list(
+        self, limit: int = 20, cursor: str | None = None, job: str | None = None, state: str | None = None
+    ) -> Page[Slot]:
+        if cursor == "wrong":
+            raise ValueError("the cursor is not one of a page of slots; start without one")
+        found = [s for s in self.slots.values() if job in (None, s.job) and state in (None, s.state)]
+        return page(sorted(found, key=lambda s: s.due, reverse=True), limit, cursor)
+
+    async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
+        return (
+            ("default", "refresh_indices", "3m", NOW + timedelta(seconds=95)),
+            ("default", "report", "3h..6h", NOW + timedelta(hours=3, minutes=20)),
+            ("default", "housekeeping", "cron: 30 3 * * *", NOW + timedelta(hours=12)),
+        )
+
+
+@dataclass
+class Runner:
+    """``script`` are the states that a submitted slot goes through; ``run`` happens inside `run_now`."""
+
+    ledger: Ledger
+    script: list[Mapping[str, Any]] = field(default_factory=list)
+    outcome: Mapping[str, Any] = field(default_factory=lambda: {"state": SlotState.DONE, "result": {"quotes": 3}})
+    run: Any = None
+    woken: int = 0
+    listening: int = 0
+    ran: int = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    async def run_now(self, job: str, params: Mapping[str, Any]) -> Slot:
+        self.ran += 1
+        slot = await self.ledger.submit("default", job, params, NOW + timedelta(microseconds=self.ran))
+        if self.run:
+            self.run()
+        slot = self.ledger.slots[slot.id] = replace(slot, **self.outcome)
+        return slot
+
+    @asynccontextmanager
+    async def updates(self, slot: str) -> AsyncIterator[AsyncIterator[Slot]]:
+        async def changes() -> AsyncIterator[Slot]:
+            for change in self.script:
+                await asyncio.sleep(change.get("after", 0))
+                values = {name: value for name, value in change.items() if name != "after"}
+                self.ledger.slots[slot] = replace(self.ledger.slots[slot], **values)
+                yield self.ledger.slots[slot]
+            await asyncio.Event().wait()
+
+        self.listening += 1
+        try:
+            yield changes()
+        finally:
+            self.listening -= 1
+
+
+class Memory:
+    def now(self) -> Mapping[str, Any]:
+        mb = 1 << 20
+        return {
+            "at": NOW, "pid": 4711, "started": NOW - timedelta(hours=3), "heap": 31 * mb, "blocks": 412_345,
+            "rss": int(81.4 * mb), "fds": 19, "tasks": 9, "threads": 4, "connections": 2, "pss": 70 * mb, "uss": 66 * mb,
+            "sockets": 6, "heap_idle": 3 * mb, "limit": 256 * mb, "limit_source": "default", "used_pct": 31.8, "running": [],
+        }  # fmt: skip
+
+
+class Receipts:
+    def __init__(self, count: int = 130) -> None:
+        mb = 1 << 20
+        dice = random.Random(5)
+        self.rows = [
+            Receipt(
+                job=("refresh_indices", "refresh_indices", "report")[i % 3], component="indices", slot=None,
+                started=NOW - timedelta(minutes=3 * i), duration_s=0.4 + dice.random(),
+                outcome=Outcome.FAILED if i == 4 else Outcome.OK, heap_before=31 * mb, heap_after=31 * mb + dice.randrange(-900, 900),
+                blocks_before=412_000, blocks_after=412_004, rss_before=81 * mb, rss_after=81 * mb + dice.randrange(mb),
+                peak_rss=85 * mb, freed=dice.randrange(mb), fds_delta=0, tasks_delta=0, connections_delta=0,
+                overlapped=i % 11 == 0, release_s=0.0008, pid=4711,
+            )
+            for i in range(count)
+        ]  # fmt: skip
+
+    async def recent(self, limit: int = 50, cursor: str | None = None, job: str | None = None) -> Page[Receipt]:
+        return page([r for r in self.rows if job in (None, r.job)], limit, cursor)
+
+
+@dataclass
+class World:
+    """Everything behind one application, to be set up and looked at by a test."""
+
+    clock: Clock
+    board: Board
+    reports: Reports
+    ledger: Ledger
+    runner: Runner
+    receipts: Receipts
+    checks: list[Check]
+    settings: WebSettings
+
+    @property
+    def services(self) -> Services:
+        async def ready() -> Sequence[Check]:
+            return self.checks
+
+        return Services(
+            board=self.board, document=document, reports=self.reports, ledger=self.ledger, runner=self.runner,
+            memory=Memory(), receipts=self.receipts, universe=universe.load(), clock=self.clock, settings=self.settings,
+            ready=ready,
+        )  # fmt: skip
+
+
+def world(*, token: str | None = None, filled: bool = True, **settings: Any) -> World:
+    ledger = Ledger()
+    made = World(
+        clock=Clock(),
+        board=Board(snapshot() if filled else None),
+        reports=Reports(),
+        ledger=ledger,
+        runner=Runner(ledger),
+        receipts=Receipts(130 if filled else 0),
+        checks=[Check("database", True, "sqlite"), Check("board", True, "embedded")],
+        settings=WebSettings(**{"api_token": SecretStr(token) if token else None} | settings),
+    )
+    if filled:
+        for hours in (3, 8, 12, 17):
+            warnings = ("coingecko: last good prices of 6 minutes ago",) if hours == 8 else ()
+            made.reports.add(NOW - timedelta(hours=hours), warnings=warnings)
+    return made
+
+
+@contextmanager
+def serving(world: World) -> Iterator[str]:
+    """The application on a free port of loopback, on a loop of its own thread; gives its address."""
+    import uvicorn
+
+    from evertick.web.connection import Connection
+
+    app = create_app(world.services)
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.web.stop()
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(
+        app, http=Connection, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2
+    )
+    server = Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="web under test")
+    thread.start()
+    try:
+        assert started.wait(10), "uvicorn did not start"
+        world.loop = server  # type: ignore[attr-defined]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
+        assert not thread.is_alive(), "the server did not stop"
