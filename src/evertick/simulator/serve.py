@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -21,8 +20,6 @@ from evertick.simulator.broken import CLOSING, TRANSPORT
 from evertick.simulator.clock import MarketClock
 from evertick.simulator.faults import Faults
 from evertick.simulator.market import Market
-
-log = structlog.get_logger()
 
 
 class _Wire(HttpToolsProtocol):
@@ -121,7 +118,6 @@ async def serve_forever(
         for number in caught:
             loop.add_signal_handler(number, stop.set)
         try:
-            log.info("simulator ready", address=address, instruments=len(market.instruments), seed=market.seed)
             if ready is not None:
                 ready(address)
             await stop.wait()
