@@ -129,15 +129,16 @@ async def test_a_closed_engine_leaves_no_thread_and_no_descriptor(url: str) -> N
         await asyncio.gather(*(count(engine) for _ in range(10)))
         await engine.dispose()
 
+    threads = threading.active_count()
     await use()  # what is opened once for the process
-    before = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    descriptors = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         await use()
     for _ in range(200):  # a thread of aiosqlite ends a moment after its connection
-        if threading.active_count() == before[0]:
+        if threading.active_count() == threads:
             break
         await asyncio.sleep(0.01)
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == (threads, descriptors)
 
 
 async def test_the_pool_is_bounded(archive: Archive) -> None:
