@@ -1,0 +1,67 @@
+"""alternative.me: the Fear & Greed index of the crypto market, published once a day, without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from evertick.errors import SourceMalformed
+from evertick.model import Clock, Instrument, Quote
+from evertick.sources.http import Getter
+from evertick.sources.reading import Answer, decimal, instant, kind, mapping, wrong
+
+BASE_URL = "https://api.alternative.me"
+FNG = "/fng/"
+DAYS = 30
+_BYTES = 64 << 10
+
+
+class Alternative:
+    name = "alternative"
+    requests_per_s = (10, 60.0)
+
+    def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None:
+        self._clock = clock
+        self._base = (base_url or BASE_URL).rstrip("/")
+
+    async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
+        """The index of the newest day, the last 30 days as its spark. Raises `SourceError`."""
+        params = {"limit": str(DAYS), "format": "json"}
+        payload = await http.get_json(self.name, self._base + FNG, params, at_most=_BYTES)
+        return parse_fng(payload, instruments, self._clock.now())
+
+
+def parse_fng(payload: object, instruments: Sequence[Instrument], now: datetime) -> Answer:
+    """A quote from ``/fng/``: 0 (extreme fear) to 100 (extreme greed), ``as_of`` the day it was published for.
+
+    Everything in it is a text, the newest day first; days out of order are put in order, repeated ones counted once.
+    A change in percent of an index of moods would mean little: there is none. Raises `SourceMalformed`.
+    """
+    rows = mapping(payload).get("data") if isinstance(payload, dict) else None
+    error = mapping(mapping(payload).get("metadata")).get("error")
+    if error or not isinstance(rows, list):
+        said = "".join(c for c in error if c.isprintable())[:120] if isinstance(error, str) else ""
+        raise SourceMalformed("alternative", FNG, said or kind(payload), expected="an object with a list as 'data'")
+    days: dict[datetime, float] = {}
+    newest: datetime | None = None
+    refused = "no days in the answer"
+    for row in rows:
+        value, day = decimal(mapping(row).get("value")), instant(decimal(mapping(row).get("timestamp")))
+        reason = _impossible(value) or next((r for i in instruments if (r := wrong(i, value, day, now))), None)
+        if reason is not None or value is None or day is None:
+            refused = reason or refused
+            continue
+        days.setdefault(day, value)
+        newest = max(newest, day) if newest else day
+    mine = [i for i in instruments if i.symbols.get("alternative") == "fng"]
+    if newest is None:
+        return Answer((), {i.id: refused for i in mine})
+    line = [days[day] for day in sorted(days)][-DAYS:]
+    previous = line[-2] if len(line) > 1 else None
+    return Answer(
+        [Quote(i.id, days[newest], newest, "alternative", previous_close=previous, spark=tuple(line)) for i in mine]
+    )
+
+
+def _impossible(value: float | None) -> str | None:
+    return f"{value:g} on a scale from 0 to 100" if value is not None and not 0 <= value <= 100 else None

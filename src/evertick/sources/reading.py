@@ -1,0 +1,142 @@
+"""Reading what providers send: numbers that are numbers, times that are times, prices that can be right.
+
+Pure. Whatever JSON comes in, a reader gives a value or ``None`` and never fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from evertick.errors import SourceError
+from evertick.model import SPARK_POINTS, Group, Instrument, Quote
+
+AHEAD_AT_MOST = timedelta(minutes=10)
+"""A price from further in the future is refused: the clocks of the world do not differ that much."""
+LEAP = 300.0
+"""A price this many times the one before it, or this fraction of it, is a change of scale (×1,000), not of the market."""
+
+_BELOW_ZERO = {Group.RATES, Group.COMMODITIES}
+_ZERO = {Group.RATES, Group.SENTIMENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a source made of its answers."""
+
+    quotes: Sequence[Quote] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Instrument id to why its price was not taken."""
+    failures: Sequence[SourceError] = ()
+    """Parts of the run that failed while others did not."""
+
+
+def number(value: object) -> float | None:
+    """A finite JSON number; ``None`` for anything else, ``true`` and texts among them."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        as_float = float(value)
+    except OverflowError:
+        return None
+    return as_float if math.isfinite(as_float) else None
+
+
+def decimal(value: object) -> float | None:
+    """A number that may be written as a text, as some providers do."""
+    if not isinstance(value, str):
+        return number(value)
+    if len(value) > 40 or not value.isascii() or "_" in value:
+        return None
+    try:
+        return number(float(value))
+    except ValueError:
+        return None
+
+
+def positive(value: object) -> float | None:
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
+def instant(seconds: object) -> datetime | None:
+    """A UTC datetime from Unix seconds; ``None`` outside the years 1970 to 9999."""
+    found = number(seconds)
+    if found is None or not 0 < found < 253_402_300_800:
+        return None
+    return datetime.fromtimestamp(found, UTC)
+
+
+def written(text: object) -> datetime | None:
+    """A UTC datetime from ISO 8601 text with a zone."""
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def spark(values: Iterable[object], points: int = SPARK_POINTS) -> tuple[float, ...]:
+    """At most ``points`` of the positive numbers among ``values``, evenly spread, the last one included.
+
+    Rounded to six digits: enough for a line of a few dozen pixels, and a third less to keep and to send.
+    """
+    good = [found for value in values if (found := positive(value)) is not None]
+    if len(good) > points:
+        step = (len(good) - 1) / (points - 1)
+        good = [good[round(i * step)] for i in range(points)]
+    return tuple(float(f"{value:.6g}") for value in good)
+
+
+def wrong(
+    instrument: Instrument, price: float | None, as_of: datetime | None, now: datetime, usual: float | None = None
+) -> str | None:
+    """Why a price cannot be right; ``None`` if it can. ``usual`` is what it must be on one scale with."""
+    if price is None:
+        return "no price"
+    if price == 0 and instrument.group not in _ZERO:
+        return "price 0"
+    if price < 0 and instrument.group not in _BELOW_ZERO:
+        return "price below 0"
+    if as_of is None:
+        return "no time"
+    if as_of > now + AHEAD_AT_MOST:
+        return f"a price from {as_of:%Y-%m-%d %H:%M} UTC, which is yet to come"
+    if usual is not None and leapt(price, usual):
+        return f"price {price:g}, {price / usual:.4g} times the one before it"
+    return None
+
+
+def leapt(price: float, usual: float | None) -> bool:
+    """Whether ``price`` is on another scale than ``usual``; numbers that are not positive have none."""
+    if usual is None or usual <= 0 or price <= 0:
+        return False
+    return not 1 / LEAP < price / usual < LEAP
+
+
+def before(price: float, change_pct: float | None) -> float | None:
+    """What ``price`` was before it changed by ``change_pct`` percent, to ten digits."""
+    if change_pct is None or change_pct <= -100:
+        return None
+    return float(f"{price / (1 + change_pct / 100):.10g}")
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """``value`` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def first(value: object) -> Mapping[str, Any]:
+    """The first item of a JSON list if it is an object, else an empty one."""
+    return mapping(value[0]) if isinstance(value, list) and value else {}
+
+
+def kind(value: object) -> str:
+    """What a JSON value is, for an error: never the value itself."""
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a flag", type(None): "null"}
+    return names.get(type(value), "a number")

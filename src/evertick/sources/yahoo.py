@@ -1,0 +1,270 @@
+"""Yahoo: quotes of everything that trades (``v7/finance/spark``, 20 symbols a request) and daily bars (``v8/finance/chart``).
+
+No key, no cookie. Both endpoints are undocumented: whatever is not the shape known here is an error that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import quote as quoted
+from zoneinfo import ZoneInfo
+
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceUnavailable
+from evertick.model import Bars, Clock, Group, Instrument, Quote
+from evertick.sources.http import Getter
+from evertick.sources.reading import Answer, first, instant, kind, leapt, mapping, number, positive, spark, wrong
+
+HOSTS = ("https://query1.finance.yahoo.com", "https://query2.finance.yahoo.com")
+BATCH = 20
+"""Symbols that one spark request may name; more is an HTTP 400."""
+AT_ONCE = 3
+SPARK = "/v7/finance/spark"
+CHART = "/v8/finance/chart/"
+_SPARK_BYTES = 2 << 20
+_CHART_BYTES = 4 << 20
+_NAN = math.nan
+
+
+class Yahoo:
+    name = "yahoo"
+    requests_per_s = (30, 10.0)
+    """At most the first in every span of the second, in seconds."""
+
+    def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None:
+        self._clock = clock
+        self._hosts = (base_url.rstrip("/"),) if base_url else HOSTS
+
+    async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
+        """The latest prices. A batch that fails costs its own instruments; raises `SourceError` when all do.
+
+        After a request to slow down no further batch is sent.
+        """
+        parts: list[Answer] = []
+        failures: list[SourceError] = []
+        batches = iter([instruments[n : n + BATCH] for n in range(0, len(instruments), BATCH)])
+
+        async def worker() -> None:
+            for batch in batches:
+                try:
+                    parts.append(await self._spark(http, batch))
+                except SourceError as error:
+                    failures.append(error)
+                if any(isinstance(f, SourceRateLimited) for f in failures):
+                    return
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(worker())
+        if failures and not parts:
+            raise failures[0]
+        return Answer(
+            [q for part in parts for q in part.quotes],
+            {k: v for part in parts for k, v in part.refused.items()},
+            failures,
+        )
+
+    async def _spark(self, http: Getter, batch: Sequence[Instrument]) -> Answer:
+        params = {"symbols": ",".join(i.symbols[self.name] for i in batch), "range": "1d", "interval": "5m"}
+        payload = await self._get(http, SPARK, params, _SPARK_BYTES)
+        await asyncio.sleep(0)
+        return parse_spark(payload, batch, self._clock.now())
+
+    async def bars(self, http: Getter, instrument: Instrument, since: date) -> Bars:
+        """Daily bars from ``since`` (the exchange's calendar) to now, today's unfinished one included.
+
+        Without a symbol at Yahoo, or with nothing known there: no bars. Raises `SourceError`.
+        """
+        symbol = instrument.symbols.get(self.name)
+        if symbol is None:
+            return Bars.empty(instrument.id)
+        start = datetime(since.year, since.month, since.day, tzinfo=UTC) - timedelta(days=1)
+        now = self._clock.now()
+        params = {
+            "interval": "1d",
+            "period1": str(max(0, int(start.timestamp()))),
+            "period2": str(int(now.timestamp()) + 86_400),
+        }
+        payload = await self._get(http, CHART + quoted(symbol, safe=""), params, _CHART_BYTES)
+        return parse_bars(payload, instrument, since, now)
+
+    async def _get(self, http: Getter, path: str, params: Mapping[str, str], at_most: int) -> Any:
+        """From the first host that can be reached: the second one answers when the first is down."""
+        *others, last = self._hosts
+        for host in others:
+            try:
+                return await http.get_json(self.name, host + path, params, at_most=at_most)
+            except SourceUnavailable:
+                continue
+        return await http.get_json(self.name, last + path, params, at_most=at_most)
+
+
+def parse_spark(payload: object, instruments: Sequence[Instrument], now: datetime) -> Answer:
+    """Quotes from a spark answer. Symbols Yahoo does not know are simply not in it. Raises `SourceMalformed`."""
+    items = _result(payload, "spark", SPARK)
+    by_symbol = {i.symbols["yahoo"]: i for i in instruments if "yahoo" in i.symbols}
+    quotes: dict[str, Quote] = {}
+    refused: dict[str, str] = {}
+    for item in items:
+        symbol = mapping(item).get("symbol")
+        instrument = by_symbol.get(symbol) if isinstance(symbol, str) else None
+        if instrument is None:
+            continue
+        answer = first(mapping(item).get("response"))
+        quote = _quote(answer, instrument, now)
+        if isinstance(quote, str):
+            refused[instrument.id] = quote
+        else:
+            quotes[instrument.id] = quote
+    if items and not quotes and not refused:
+        raise SourceMalformed("yahoo", SPARK, "items of other symbols than those asked for")
+    return Answer(list(quotes.values()), {k: v for k, v in refused.items() if k not in quotes})
+
+
+def _quote(answer: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quote | str:
+    """A quote, or why there is none."""
+    meta = mapping(answer.get("meta"))
+    price, as_of = number(meta.get("regularMarketPrice")), instant(meta.get("regularMarketTime"))
+    # With range=1d the close before the range is yesterday's; intraday answers say it outright.
+    previous = number(meta.get("previousClose"))
+    if previous is None or previous == 0:
+        previous = number(meta.get("chartPreviousClose"))
+    if reason := wrong(instrument, price, as_of, now, previous):
+        return reason
+    assert price is not None and as_of is not None
+    change = number(meta.get("regularMarketChangePercent"))
+    if previous is not None and previous > 0:
+        change = (price / previous - 1) * 100
+    closes = first(mapping(answer.get("indicators")).get("quote")).get("close")
+    line = [c for c in closes if not leapt(price, positive(c))] if isinstance(closes, list) else []
+    return Quote(
+        id=instrument.id,
+        price=price,
+        as_of=as_of,
+        source="yahoo",
+        change_pct=change,
+        previous_close=previous or None,
+        day_high=_near(price, meta.get("regularMarketDayHigh")),
+        day_low=_near(price, meta.get("regularMarketDayLow")),
+        volume=positive(meta.get("regularMarketVolume")),
+        spark=spark(line),
+    )
+
+
+def _near(price: float, value: object) -> float | None:
+    """A high or a low; 0 stands for "not known" there."""
+    found = positive(value)
+    return None if found is None or leapt(price, found) else found
+
+
+def parse_bars(payload: object, instrument: Instrument, since: date, now: datetime) -> Bars:
+    """Daily bars from a chart answer; rows without a close dropped, sorted, one a day. Raises `SourceMalformed`."""
+    endpoint = CHART + instrument.symbols["yahoo"]
+    result = _result(payload, "chart", endpoint)
+    if not result:
+        return Bars.empty(instrument.id)
+    block = mapping(result[0])
+    meta = mapping(block.get("meta"))
+    stamps = block.get("timestamp")
+    if not stamps:
+        return Bars.empty(instrument.id)  # a shell of something delisted
+    if (granularity := meta.get("dataGranularity")) != "1d":
+        raise SourceMalformed("yahoo", endpoint, f"bars of {str(granularity)[:10]}", expected="bars of 1d")
+    columns = first(mapping(block.get("indicators")).get("quote"))
+    names = ("open", "high", "low", "close", "volume")
+    table = [columns.get(name) for name in names]
+    if not isinstance(stamps, list) or not isinstance(table[3], list):
+        raise SourceMalformed("yahoo", endpoint, "no list of closes", expected="columns of equal length")
+    if any(isinstance(column, list) and len(column) != len(stamps) for column in table):
+        raise SourceMalformed("yahoo", endpoint, "columns of different lengths", expected="columns of equal length")
+    rows = _rows(stamps, [c if isinstance(c, list) else [None] * len(stamps) for c in table], meta, instrument, now)
+    kept = [rows[day] for day in sorted(rows) if day >= since.toordinal()]
+    if stamps and not rows:
+        raise SourceMalformed("yahoo", endpoint, "no usable bar among those sent", expected="bars of 1d")
+    kept = _on_scale(kept)
+    return Bars(
+        instrument.id,
+        array("i", (row[0] for row in kept)),
+        *(array("d", (row[n] for row in kept)) for n in range(1, 6)),
+    )
+
+
+Row = tuple[int, float, float, float, float, float]
+
+
+def _rows(
+    stamps: list[Any], columns: Sequence[list[Any]], meta: Mapping[str, Any], instrument: Instrument, now: datetime
+) -> dict[int, Row]:
+    """Day to row. Of two rows of one day the later one counts: the last bar is often sent twice."""
+    zone = _zone(meta)
+    offset = timedelta(seconds=number(meta.get("gmtoffset")) or 0)
+    latest = (now + timedelta(days=1)).toordinal()
+    below_zero = instrument.group in (Group.RATES, Group.COMMODITIES)
+    newest: dict[int, float] = {}
+    rows: dict[int, Row] = {}
+    for n, stamp in enumerate(stamps):
+        at, close = instant(stamp), number(columns[3][n])
+        if at is None or close is None or close == 0 or (close < 0 and not below_zero):
+            continue
+        # A daily bar is stamped with the session's opening, in UTC: the day is the exchange's own.
+        day = (at.astimezone(zone) if zone else at + offset).toordinal()
+        if day > latest or newest.get(day, -1.0) > at.timestamp():
+            continue
+        newest[day] = at.timestamp()
+        opened, high, low = (_ohl(columns[c][n], close) for c in range(3))
+        if high < low:
+            high = low = _NAN
+        volume = number(columns[4][n])
+        rows[day] = (day, opened, high, low, close, volume if volume is not None and volume >= 0 else _NAN)
+    return rows
+
+
+def _ohl(value: object, close: float) -> float:
+    """An open, high or low: NaN where there is none, a placeholder 0, or one on another scale than the close."""
+    found = number(value)
+    if found is None or found == 0 or leapt(found, close):
+        return _NAN
+    return found
+
+
+def _on_scale(rows: list[Row]) -> list[Row]:
+    """``rows`` without those whose close is on another scale than the closes beside it."""
+    kept = []
+    for n, row in enumerate(rows):
+        beside = [rows[m][4] for m in (n - 1, n + 1) if 0 <= m < len(rows)]
+        if not beside or not all(leapt(row[4], other) for other in beside):
+            kept.append(row)
+    return kept
+
+
+def _zone(meta: Mapping[str, Any]) -> ZoneInfo | None:
+    name = meta.get("exchangeTimezoneName")
+    try:
+        return ZoneInfo(name) if isinstance(name, str) and name else None
+    except (OSError, ValueError, KeyError):  # a zone that is not there is a KeyError
+        return None
+
+
+def _result(payload: object, root: str, endpoint: str) -> list[Any]:
+    """The list below ``root``. Raises `SourceMalformed` for an error that the answer reports, and for any other shape."""
+    body = mapping(payload).get(root) if isinstance(payload, dict) else None
+    if not isinstance(body, dict):
+        reported = mapping(mapping(payload).get("finance")).get("error")
+        came = _reported(reported) if reported else f"{kind(payload)} without '{root}'"
+        raise SourceMalformed("yahoo", endpoint, came, expected=f"an object with '{root}'")
+    if body.get("error"):
+        raise SourceMalformed("yahoo", endpoint, _reported(body["error"]))
+    result = body.get("result")
+    if not isinstance(result, list):
+        raise SourceMalformed("yahoo", endpoint, f"{kind(result)} as '{root}.result'", expected="a list")
+    return result
+
+
+def _reported(error: object) -> str:
+    said = mapping(error)
+    text = f"{said.get('code', 'error')}: {said.get('description', '')}"
+    return "".join(c for c in text if c.isprintable())[:160]
