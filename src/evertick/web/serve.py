@@ -26,7 +26,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}", hint=f"Choose another port, for example PORT={port + 1}."
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint=f"Choose another port, for example PORT={port + 1}.",
         ) from error
     return listening
 
@@ -47,6 +48,8 @@ async def serve(
     """Serve until SIGINT or SIGTERM (or cancellation). ``stopping`` is called at the first sign of the end."""
     import uvicorn
 
+    from evertick.web.connection import Connection
+
     class Server(uvicorn.Server):
         # The signals are ours: uvicorn's own handling raises them anew afterwards, which would kill the clean-up.
         @contextmanager
@@ -64,6 +67,7 @@ async def serve(
     server = Server(
         uvicorn.Config(
             app,
+            http=Connection,
             lifespan="off",
             log_config=None,
             access_log=False,
