@@ -11,6 +11,7 @@ from datetime import date, datetime
 from itertools import chain, islice
 from typing import Any
 
+from evertick.errors import ReportError
 from evertick.reports.blocks import Column, Number, Spark, Table, Text
 from evertick.reports.render.figures.spark import spark
 from evertick.reports.render.numbers import DASH, NBSP
@@ -62,9 +63,11 @@ def rows(table: Table, words: Words, today: date) -> Iterator[str]:
             writers[i] = _rank
         elif i == head:
             writers[i] = _moment_header if kind == "time" else _header
-        elif kind == "number" and any(_has_unit(row[i]) for row in first):
+        elif kind == "number" and any(_has_unit(row[i]) for row in first if i < len(row)):
             writers[i] = _priced
     for i, row in enumerate(chain(first, source)):
+        if len(row) != len(writers):
+            raise ReportError(f"table {table.id}: row {i + 1} has {len(row)} cells for {len(writers)} columns")
         cells = ["<tr>" if brief is None or i < brief else '<tr class="x">']
         cells += [write(value, words, today) for write, value in zip(writers, row, strict=True)]
         cells.append("</tr>\n")

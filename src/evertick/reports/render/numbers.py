@@ -113,15 +113,17 @@ class Numbers:
 
     def _compact(self, value: float, decimals: int) -> str:
         size = abs(value)
-        chosen: Scale | None = None
-        for scale in self._scales:
+        chosen = -1
+        while chosen + 1 < len(self._scales):
             # 999,996 with two decimals is one million, not a thousand thousands.
-            if round(size / scale.divisor, decimals) * scale.divisor < 10.0**scale.power:
+            divisor = self._scales[chosen].divisor if chosen >= 0 else 1.0
+            if round(size / divisor, decimals) * divisor < 10.0 ** self._scales[chosen + 1].power:
                 break
-            chosen = scale
-        if chosen is None:
+            chosen += 1
+        if chosen < 0:
             return self.fixed(value, decimals if size < 100 else min(decimals, 1))
-        return f"{chosen.prefix}{self.fixed(value / chosen.divisor, decimals)}{chosen.suffix}"
+        scale = self._scales[chosen]
+        return f"{scale.prefix}{self.fixed(value / scale.divisor, decimals)}{scale.suffix}"
 
     # --- dates
 

@@ -62,7 +62,7 @@ def months(dates: Sequence[date], count: int = 6) -> list[date]:
     start = first.year * 12 + first.month - 1 + (first.day > 1)
     end = last.year * 12 + last.month - 1
     step = next((s for s in (1, 2, 3, 6, 12, 24, 60, 120) if (end - start) / s <= count), 240)
-    return [date(m // 12, m % 12 + 1, 1) for m in range(start, end + 1) if m % 12 % step == 0 or step > 12]
+    return [date(m // 12, m % 12 + 1, 1) for m in range(start, end + 1) if m % step == 0]
 
 
 def thin(length: int, most: int) -> range | list[int]:
