@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import evertick.reports
@@ -16,6 +17,7 @@ LANGUAGE_FREE = frozenset({"{name}"})
 """What has nothing to translate."""
 
 
+@cache
 def messages() -> dict[str, str | None]:
     """msgid to its plural (``None`` where it has none), in the order in which they are found; no instruments' names."""
     found: dict[str, str | None] = {}
@@ -38,9 +40,16 @@ def names() -> list[str]:
 
 def _literals(tree: ast.AST) -> Iterator[tuple[str, str | None]]:
     for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Text", "Name") and node.args):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("Text", "Name")
+            and node.args
+        ):
             continue
         first = node.args[0]
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            plural = next((k.value.value for k in node.keywords if k.arg == "plural" and isinstance(k.value, ast.Constant)), None)
+            plural = next(
+                (k.value.value for k in node.keywords if k.arg == "plural" and isinstance(k.value, ast.Constant)), None
+            )
             yield first.value, plural

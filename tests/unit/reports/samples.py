@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 23, 9, 31, 20, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 23, 9, 30, 4, tzinfo=UTC)
 BARS = 400
 LONGEST = 520
-"""Bars of every walk; fewer are its end, so that it is the same walk however many are asked for."""
+"""Bars of every walk; fewer are its end."""
 
 _MOST = {Group.VIETNAM: 22, Group.CRYPTO: 30, Group.INDICES: 40}
 """Of a class, so that the market stays at about 130."""
@@ -60,28 +60,37 @@ _SIGMA = {
 }
 
 
-def make_bars(instrument: Instrument, count: int = BARS, *, end: date | None = None) -> Bars:
-    """A walk with a shared market factor; ends at ``end`` (the newest bar may be today's)."""
-    if instrument.id in _ONLY_QUOTED:
-        return Bars.empty(instrument.id)
-    always = instrument.exchange == "24/7"
+@cache
+def _market(day: int) -> float:
+    """The move that all markets share on one day, in standard deviations."""
+    return random.Random(f"market {day}").gauss(0.02, 1)
+
+
+def make_bars(instrument: Instrument, count: int = BARS) -> Bars:
+    """A walk with a shared market factor up to the day of `AS_OF`."""
+    return _walk(instrument.id, instrument.group, instrument.exchange == "24/7").last(count)
+
+
+@cache
+def _walk(id_: str, group: Group, always: bool) -> Bars:
+    if id_ in _ONLY_QUOTED:
+        return Bars.empty(id_)
     days: list[int] = []
-    day = (end or AS_OF.date()).toordinal()
-    while len(days) < max(count, LONGEST):
+    day = AS_OF.date().toordinal()
+    while len(days) < LONGEST:
         if always or date.fromordinal(day).weekday() < 5:
             days.append(day)
         day -= 1
     days.reverse()
-    own = random.Random(f"bars {instrument.id}")
-    sigma = _SIGMA.get(instrument.group, 0.010)
-    tilt = -0.35 if instrument.group is Group.VOLATILITY else 0.55
+    own = random.Random(f"bars {id_}")
+    sigma = _SIGMA.get(group, 0.010)
+    tilt = -0.35 if group is Group.VOLATILITY else 0.55
     level = own.uniform(-0.3, 0.1)
     levels = []
     for d in days:
-        market = random.Random(f"market {d}").gauss(0.02, 1)
-        level += sigma * (tilt * market + 0.8 * own.gauss(0.02, 1))
+        level += sigma * (tilt * _market(d) + 0.8 * own.gauss(0.02, 1))
         levels.append(level)
-    last = _LEVEL.get(instrument.id) or math.exp(own.uniform(0, 8))
+    last = _LEVEL.get(id_) or math.exp(own.uniform(0, 8))
     scale = last / math.exp(levels[-1])
     close = array("d", (round(scale * math.exp(v), 9) for v in levels))
     opened, high, low, volume = (array("d") for _ in range(4))
@@ -90,8 +99,8 @@ def make_bars(instrument: Instrument, count: int = BARS, *, end: date | None = N
         opened.append(o)
         high.append(max(o, c) * (1 + abs(own.gauss(0, sigma / 3))))
         low.append(min(o, c) * (1 - abs(own.gauss(0, sigma / 3))))
-        volume.append(float("nan") if instrument.group is Group.FX else float(own.randrange(10**6, 10**9)))
-    return Bars(instrument.id, array("i", days), opened, high, low, close, volume).last(count)
+        volume.append(float("nan") if group is Group.FX else float(own.randrange(10**6, 10**9)))
+    return Bars(id_, array("i", days), opened, high, low, close, volume)
 
 
 def quote(instrument: Instrument) -> Quote:
