@@ -106,6 +106,8 @@ def _fixed(kind: str, provider: str, request: Request) -> Response | None:
         "200ratelimit": (200, _RATE_LIMITS[provider]), "401": (401, _UNAUTHORIZED[provider]), "403": (403, _FORBIDDEN),
         "404": (404, _NOT_FOUND[provider]), "418": (418, _BAN), "451": (451, _LOCATION),
     }  # fmt: skip
+    if provider == "yahoo" and "spark" in request.url.path:
+        json["404"] = (404, {"spark": _NOT_FOUND["yahoo"]["chart"]})
     headers = {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
     if kind in html:
         if kind == "challenge":

@@ -47,7 +47,9 @@ async def test_bodies_are_the_providers_own(client: httpx2.AsyncClient, faults: 
     assert (await fetch(client, faults, "429")).text == "Too Many Requests\r\n"
     assert (await fetch(client, faults, "429", "coingecko")).json()["status"]["error_code"] == 429
     assert (await fetch(client, faults, "404", "coingecko")).json() == {"error": "coin not found"}
-    assert (await fetch(client, faults, "404")).json()["chart"]["error"]["code"] == "Not Found"
+    assert (await fetch(client, faults, "404")).json()["spark"]["error"]["code"] == "Not Found"
+    chart = await client.get("/yahoo/v8/finance/chart/BTC-USD")
+    assert chart.json()["chart"]["error"]["code"] == "Not Found"
     assert (await fetch(client, faults, "200ratelimit", "coingecko")).json()["status"]["error_code"] == 429
     assert (await fetch(client, faults, "418")).json()["code"] == -1003
     assert (await fetch(client, faults, "challenge")).headers["cf-mitigated"] == "challenge"
