@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from evertick.model import PartMeta, ReportMeta
+from evertick.web.problems import Problem
 from evertick.web.replies import accepts_gzip, matches
 from evertick.web.services import Services
 from evertick.web.static import IMMUTABLE, TYPES
@@ -32,7 +33,7 @@ async def send_part(request: Request, services: Services, meta: ReportMeta, part
         return answer.head(part.stored, part.size)
     if part.asset is not None:
         _, body = await services.reports.asset_body(part.asset)
-        return answer.stream(_one(body), part.stored, part.size, services.settings.stall_s)
+        return answer.stream(_one(body), len(body), part.size, services.settings.stall_s)
     return answer.stream(
         _walk(services.reports.part(meta.id, part.part)), part.stored, part.size, services.settings.stall_s
     )
@@ -43,7 +44,9 @@ async def send_asset(request: Request, services: Services, hash: str, kind: str)
     answer = _Answer(request, hash, _TYPES[kind])
     if answer.known:
         return answer.not_modified()
-    _, body = await services.reports.asset_body(hash)
+    stored, body = await services.reports.asset_body(hash)
+    if stored != kind:
+        raise Problem(404, f"{hash} is not {kind}, but {stored}.")
     return answer.stream(_one(body), len(body), None, services.settings.stall_s)
 
 

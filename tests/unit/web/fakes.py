@@ -7,7 +7,8 @@ import gzip
 import random
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -341,6 +342,31 @@ class World:
     receipts: Receipts
     checks: list[Check]
     settings: WebSettings
+    web: Any = None
+    """The `Web` of the application that `serving` serves."""
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def call(self, function: Callable[..., Any], *given: Any) -> None:
+        """Do something on the server's own loop."""
+        done = threading.Event()
+
+        def run() -> None:
+            function(*given)
+            done.set()
+
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(run)
+        assert done.wait(10)
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait for what the server does meanwhile; an error if it does not come to it."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.01)
 
     @property
     def services(self) -> Services:
@@ -388,6 +414,7 @@ def serving(world: World) -> Iterator[str]:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            world.web, world.loop = app.state.web, asyncio.get_running_loop()
             started.set()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -402,7 +429,6 @@ def serving(world: World) -> Iterator[str]:
     thread.start()
     try:
         assert started.wait(10), "uvicorn did not start"
-        world.loop = server  # type: ignore[attr-defined]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True

@@ -82,7 +82,9 @@ async def test_a_session_ends(calls, guarded):
         assert (await client.post(REFRESH, headers={"X-CSRF-Token": csrf})).status_code == 401
 
 
-@pytest.mark.parametrize("spoil", [lambda c: c[:-1] + ("A" if c[-1] != "A" else "B"), lambda c: "9" + c, lambda c: "..", lambda c: ""])
+@pytest.mark.parametrize(
+    "spoil", [lambda c: c[:-1] + ("A" if c[-1] != "A" else "B"), lambda c: "9" + c, lambda c: "..", lambda c: ""]
+)
 async def test_a_cookie_of_ones_own_making_is_none(calls, guarded, spoil):
     async with calls(guarded) as client:
         csrf = await signed_in(client)

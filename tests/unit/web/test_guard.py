@@ -10,7 +10,13 @@ from unit.web.fakes import TOKEN, serving, world
 
 @pytest.mark.parametrize(
     ("header", "name"),
-    [("localhost:8000", "localhost"), ("[::1]:8000", "::1"), ("127.0.0.1", "127.0.0.1"), ("Example.COM.:80", "example.com"), ("", "")],
+    [
+        ("localhost:8000", "localhost"),
+        ("[::1]:8000", "::1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("Example.COM.:80", "example.com"),
+        ("", ""),
+    ],
 )
 def test_host_names(header, name):
     assert host_name(header) == name
@@ -66,7 +72,18 @@ async def test_a_length_that_is_none_is_refused(client, length):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/reports", "/memory", "/api/v1/indices", "/api/v1/nothing", "/healthz", "/metrics", "/favicon.ico", "/nothing"]
+    "path",
+    [
+        "/",
+        "/reports",
+        "/memory",
+        "/api/v1/indices",
+        "/api/v1/nothing",
+        "/healthz",
+        "/metrics",
+        "/favicon.ico",
+        "/nothing",
+    ],
 )
 async def test_every_answer_has_the_headers(client, path):
     headers = (await client.get(path, headers={"Accept": "text/html"})).headers

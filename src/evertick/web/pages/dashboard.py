@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,8 @@ async def aside(web: Web) -> dict[str, Any]:
     """What stands beside the markets. A database that is away leaves its parts empty, and says so."""
     services = web.services
     now = services.clock.now()
+    with suppress(BoardUnavailable):  # the page itself says so
+        await web.feed.current()
     snapshot = web.feed.snapshot
     found: dict[str, Any] = {
         "reports": (),

@@ -61,4 +61,4 @@ async def asset(
     hash: Annotated[str, Path(pattern=r"^[0-9a-f]{8,64}$")],
     kind: Annotated[str, Path(pattern=r"^(css|js)$")],
 ) -> Response:
-    return await send_asset(request, web_of(request).services, hash, f".{kind}")
+    return await send_asset(request, web_of(request).services, hash, kind)
