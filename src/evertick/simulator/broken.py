@@ -6,7 +6,9 @@ import asyncio
 import os
 import socket
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -169,14 +171,19 @@ def _page(title: str) -> str:
     return f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
 
 
+@cache
 def _bomb() -> bytes:
-    from isal import isal_zlib
-
-    stream = isal_zlib.compressobj(3, wbits=31)
+    """A gzip stream of "[", 64 MB of spaces and "]", made from one block repeated: a full flush leaves no reference back."""
     spaces = b" " * (1 << 20)
-    return b"".join(
-        [stream.compress(b"["), *(stream.compress(spaces) for _ in range(64)), stream.compress(b"]"), stream.flush()]
-    )
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    head = packer.compress(b"[") + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(spaces) + packer.flush(zlib.Z_FULL_FLUSH)
+    tail = packer.compress(b"]") + packer.flush()
+    crc = zlib.crc32(b"[")
+    for _ in range(64):
+        crc = zlib.crc32(spaces, crc)
+    trailer = struct.pack("<II", zlib.crc32(b"]", crc), 64 * len(spaces) + 2)
+    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + head + block * 64 + tail + trailer
 
 
 # --- slow ------------------------------------------------------------------------------------------------------------
