@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,9 @@ def redis_url(redis_process: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+def postgres_process() -> Iterator[Server]:
+    # Not in pytest's own folder: another run of pytest closes that to other users, and with it the server's way in.
+    with tempfile.TemporaryDirectory(prefix="evertick-postgres-") as folder, postgres_server(Path(folder)) as server:
         yield server
 
 
