@@ -121,7 +121,7 @@ def _quote(row: Mapping[str, Any]) -> Quote:
         price=price,
         as_of=_instant(row, "as_of"),
         source=_text(row, "source"),
-        spark=tuple(_finite(value, "spark") for value in spark),
+        spark=_finites(spark),
         **{name: _number(row, name) for name in _NUMBERS},
     )
 
@@ -165,6 +165,12 @@ def _finite(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise NotASnapshot(f"{name} is not a number")
     return float(value)
+
+
+def _finites(values: list[Any]) -> tuple[float, ...]:
+    if not all(type(v) is float and abs(v) < math.inf for v in values):
+        return tuple(_finite(v, "spark") for v in values)
+    return tuple(values)
 
 
 def _instant(row: Mapping[str, Any], name: str) -> datetime:

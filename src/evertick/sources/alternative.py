@@ -8,7 +8,7 @@ from datetime import datetime
 from evertick.errors import SourceMalformed
 from evertick.model import Clock, Instrument, Quote
 from evertick.sources.http import Getter
-from evertick.sources.reading import Answer, decimal, instant, kind, mapping, wrong
+from evertick.sources.reading import AHEAD_AT_MOST, Answer, decimal, instant, kind, mapping
 
 BASE_URL = "https://api.alternative.me"
 FNG = "/fng/"
@@ -43,25 +43,24 @@ def parse_fng(payload: object, instruments: Sequence[Instrument], now: datetime)
         said = "".join(c for c in error if c.isprintable())[:120] if isinstance(error, str) else ""
         raise SourceMalformed("alternative", FNG, said or kind(payload), expected="an object with a list as 'data'")
     days: dict[datetime, float] = {}
-    newest: datetime | None = None
     refused = "no days in the answer"
     for row in rows:
         value, day = decimal(mapping(row).get("value")), instant(decimal(mapping(row).get("timestamp")))
-        reason = _impossible(value) or next((r for i in instruments if (r := wrong(i, value, day, now))), None)
-        if reason is not None or value is None or day is None:
-            refused = reason or refused
-            continue
-        days.setdefault(day, value)
-        newest = max(newest, day) if newest else day
+        if value is None or day is None:
+            refused = "no value" if value is None else "no time"
+        elif not 0 < value <= 100:
+            refused = f"{value:g} on a scale from 1 to 100"
+        else:
+            days.setdefault(day, value)
     mine = [i for i in instruments if i.symbols.get("alternative") == "fng"]
+    newest = max(days, default=None)
+    if newest is not None and newest > now + AHEAD_AT_MOST:  # then the other days are shifted as well
+        newest, refused = None, f"a value of {newest:%Y-%m-%d}, which is yet to come"
     if newest is None:
         return Answer((), {i.id: refused for i in mine})
     line = [days[day] for day in sorted(days)][-DAYS:]
     previous = line[-2] if len(line) > 1 else None
-    return Answer(
-        [Quote(i.id, days[newest], newest, "alternative", previous_close=previous, spark=tuple(line)) for i in mine]
-    )
-
-
-def _impossible(value: float | None) -> str | None:
-    return f"{value:g} on a scale from 0 to 100" if value is not None and not 0 <= value <= 100 else None
+    quotes = [
+        Quote(i.id, days[newest], newest, "alternative", previous_close=previous, spark=tuple(line)) for i in mine
+    ]
+    return Answer(quotes)

@@ -20,7 +20,9 @@ from evertick.sources.reading import (
     mapping,
     number,
     positive,
+    positives,
     spark,
+    thinned,
     written,
     wrong,
 )
@@ -32,6 +34,8 @@ MARKETS = "/coins/markets"
 GLOBAL = "/global"
 WHOLE = "global:"
 """How the symbol of an instrument begins that is a number of ``/global``; the path to that number follows."""
+_CAP_USD = (1e10, 1e14)
+"""Between the market of 2016 and the wealth of a continent."""
 _MARKETS_BYTES = 2 << 20
 _GLOBAL_BYTES = 512 << 10
 
@@ -125,8 +129,7 @@ def parse_markets(payload: object, instruments: Sequence[Instrument], now: datet
 def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quote | str:
     """A quote, or why there is none."""
     price, as_of = number(row.get("current_price")), written(row.get("last_updated"))
-    line = mapping(row.get("sparkline_in_7d")).get("price")
-    line = line if isinstance(line, list) else []
+    line = thinned(positives(mapping(row.get("sparkline_in_7d")).get("price")))
     if reason := wrong(instrument, price, as_of, now, _usual(row, line)):
         return reason
     assert price is not None and as_of is not None
@@ -143,14 +146,14 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
         day_low=_near(price, row.get("low_24h")),
         volume=volume,
         market_cap=cap,
-        spark=spark(v for v in line if not leapt(price, positive(v))),
+        spark=spark(line, price),
     )
 
 
-def _usual(row: Mapping[str, Any], line: Sequence[object]) -> float | None:
+def _usual(row: Mapping[str, Any], line: Sequence[float]) -> float | None:
     """What the price must be near to: the week's median, else capitalisation by supply."""
-    if week := [found for value in line if (found := positive(value)) is not None]:
-        return median(week)
+    if line:
+        return median(line)
     cap, supply = positive(row.get("market_cap")), positive(row.get("circulating_supply"))
     return cap / supply if cap is not None and supply is not None else None
 
@@ -174,9 +177,7 @@ def parse_global(payload: object, instruments: Sequence[Instrument], now: dateti
     for instrument in instruments:
         path = instrument.symbols["coingecko"].removeprefix(WHOLE)
         price = number(_at(data, path))
-        reason = wrong(instrument, price, as_of, now)
-        if reason is None and instrument.currency == "%" and price is not None and price > 100:
-            reason = f"{price:g} % of the whole"
+        reason = wrong(instrument, price, as_of, now) or _implausible(path, price)
         if reason is not None:
             refused[instrument.id] = reason
             continue
@@ -197,6 +198,17 @@ def parse_global(payload: object, instruments: Sequence[Instrument], now: dateti
             )
         )
     return Answer(quotes, refused)
+
+
+def _implausible(path: str, price: float | None) -> str | None:
+    """Why a number of the whole market cannot be right: there is nothing in the answer to compare it with."""
+    if price is None:
+        return None
+    if path.startswith("market_cap_percentage.") and price > 100:
+        return f"{price:g} % of the whole"
+    if path == "total_market_cap.usd" and not _CAP_USD[0] < price < _CAP_USD[1]:
+        return f"a capitalisation of {price:g} dollars"
+    return None
 
 
 def _at(data: Mapping[str, Any], path: str) -> object:

@@ -20,7 +20,8 @@ LEAP = 300.0
 """A price this many times the one before it, or this fraction of it, is a change of scale (×1,000), not of the market."""
 
 _BELOW_ZERO = {Group.RATES, Group.COMMODITIES}
-_ZERO = {Group.RATES, Group.SENTIMENT}
+_NEAR_ZERO = 0.5
+"""A yield of exactly 0 is believed next to yields below this, in percent; elsewhere 0 stands for "not known"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +82,27 @@ def written(text: object) -> datetime | None:
         return None
 
 
-def spark(values: Iterable[object], points: int = SPARK_POINTS) -> tuple[float, ...]:
-    """At most ``points`` of the positive numbers among ``values``, evenly spread, the last one included.
+def positives(values: object) -> list[float]:
+    """The positive, finite numbers in a JSON list; none where there is no list."""
+    if not isinstance(values, list):
+        return []
+    return [v for v in values if (type(v) is float or type(v) is int) and 0 < v < 1e300]
 
-    Rounded to six digits: enough for a line of a few dozen pixels, and a third less to keep and to send.
+
+def thinned(values: Sequence[float], points: int = SPARK_POINTS) -> Sequence[float]:
+    """At most ``points`` of ``values``, evenly spread, the first and the last among them."""
+    if len(values) <= points:
+        return values
+    step = (len(values) - 1) / (points - 1)
+    return [values[round(i * step)] for i in range(points)]
+
+
+def spark(values: Iterable[float], price: float) -> tuple[float, ...]:
+    """``values`` for a sparkline that ends near ``price``: those on another scale dropped, the rest rounded.
+
+    Six digits are enough for a line of a few dozen pixels, and a third less to keep and to send.
     """
-    good = [found for value in values if (found := positive(value)) is not None]
-    if len(good) > points:
-        step = (len(good) - 1) / (points - 1)
-        good = [good[round(i * step)] for i in range(points)]
-    return tuple(float(f"{value:.6g}") for value in good)
+    return tuple([float(f"{value:.6g}") for value in values if not leapt(price, value)])
 
 
 def wrong(
@@ -99,9 +111,9 @@ def wrong(
     """Why a price cannot be right; ``None`` if it can. ``usual`` is what it must be on one scale with."""
     if price is None:
         return "no price"
-    if price == 0 and instrument.group not in _ZERO:
+    if price == 0 and not (instrument.group is Group.RATES and usual is not None and usual < _NEAR_ZERO):
         return "price 0"
-    if price < 0 and instrument.group not in _BELOW_ZERO:
+    if price < 0 and (instrument.group not in _BELOW_ZERO or _mirrored(price, usual)):
         return "price below 0"
     if as_of is None:
         return "no time"
@@ -124,6 +136,11 @@ def before(price: float, change_pct: float | None) -> float | None:
     if change_pct is None or change_pct <= -100:
         return None
     return float(f"{price / (1 + change_pct / 100):.10g}")
+
+
+def _mirrored(price: float, usual: float | None) -> bool:
+    """Whether a price below 0 is the usual one with a wrong sign. (Oil did close at −37 in 2020, after 18.)"""
+    return usual is not None and usual > _NEAR_ZERO and abs(price + usual) < 0.2 * usual
 
 
 def mapping(value: object) -> Mapping[str, Any]:

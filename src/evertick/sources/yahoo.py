@@ -17,7 +17,20 @@ from zoneinfo import ZoneInfo
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceUnavailable
 from evertick.model import Bars, Clock, Group, Instrument, Quote
 from evertick.sources.http import Getter
-from evertick.sources.reading import Answer, first, instant, kind, leapt, mapping, number, positive, spark, wrong
+from evertick.sources.reading import (
+    Answer,
+    first,
+    instant,
+    kind,
+    leapt,
+    mapping,
+    number,
+    positive,
+    positives,
+    spark,
+    thinned,
+    wrong,
+)
 
 HOSTS = ("https://query1.finance.yahoo.com", "https://query2.finance.yahoo.com")
 BATCH = 20
@@ -140,7 +153,6 @@ def _quote(answer: Mapping[str, Any], instrument: Instrument, now: datetime) -> 
     if previous is not None and previous > 0:
         change = (price / previous - 1) * 100
     closes = first(mapping(answer.get("indicators")).get("quote")).get("close")
-    line = [c for c in closes if not leapt(price, positive(c))] if isinstance(closes, list) else []
     return Quote(
         id=instrument.id,
         price=price,
@@ -151,7 +163,7 @@ def _quote(answer: Mapping[str, Any], instrument: Instrument, now: datetime) -> 
         day_high=_near(price, meta.get("regularMarketDayHigh")),
         day_low=_near(price, meta.get("regularMarketDayLow")),
         volume=positive(meta.get("regularMarketVolume")),
-        spark=spark(line),
+        spark=spark(thinned(positives(closes)), price),
     )
 
 
@@ -233,12 +245,11 @@ def _ohl(value: object, close: float) -> float:
 
 def _on_scale(rows: list[Row]) -> list[Row]:
     """``rows`` without those whose close is on another scale than the closes beside it."""
-    kept = []
-    for n, row in enumerate(rows):
-        beside = [rows[m][4] for m in (n - 1, n + 1) if 0 <= m < len(rows)]
-        if not beside or not all(leapt(row[4], other) for other in beside):
-            kept.append(row)
-    return kept
+    leaps = {n for n in range(1, len(rows)) if leapt(rows[n][4], rows[n - 1][4])}
+    if not leaps:
+        return rows
+    last = len(rows) - 1
+    return [row for n, row in enumerate(rows) if not ((n == 0 or n in leaps) and (n == last or n + 1 in leaps))]
 
 
 def _zone(meta: Mapping[str, Any]) -> ZoneInfo | None:
@@ -254,6 +265,8 @@ def _result(payload: object, root: str, endpoint: str) -> list[Any]:
     body = mapping(payload).get(root) if isinstance(payload, dict) else None
     if not isinstance(body, dict):
         reported = mapping(mapping(payload).get("finance")).get("error")
+        if mapping(reported).get("code") == "Too Many Requests":
+            raise SourceRateLimited("yahoo", endpoint, _reported(reported))
         came = _reported(reported) if reported else f"{kind(payload)} without '{root}'"
         raise SourceMalformed("yahoo", endpoint, came, expected=f"an object with '{root}'")
     if body.get("error"):
