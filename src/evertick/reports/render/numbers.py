@@ -263,7 +263,6 @@ def _part(text: str, token: str, locale: Any) -> DatePart:
         case _ if width <= 2:
             return lambda day: f"{day.month:0{width}d}"
         case letter:
-            months = locale.months["stand-alone" if letter == "L" else "format"][
-                "wide" if width == 4 else "abbreviated"
-            ]
+            form, size = "stand-alone" if letter == "L" else "format", "wide" if width == 4 else "abbreviated"
+            months = dict(locale.months[form][size])
             return lambda day: months[day.month]
