@@ -10,6 +10,8 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Any
 from urllib.parse import quote as quoted
 from zoneinfo import ZoneInfo
@@ -244,12 +246,11 @@ def _ohl(value: object, close: float) -> float:
 
 
 def _on_scale(rows: list[Row]) -> list[Row]:
-    """``rows`` without those whose close is on another scale than the closes beside it."""
-    leaps = {n for n in range(1, len(rows)) if leapt(rows[n][4], rows[n - 1][4])}
-    if not leaps:
+    """``rows`` without those whose close is on another scale than the median of the seven around it."""
+    closes = [row[4] for row in rows]
+    if not any(leapt(a, b) for a, b in pairwise(closes)):
         return rows
-    last = len(rows) - 1
-    return [row for n, row in enumerate(rows) if not ((n == 0 or n in leaps) and (n == last or n + 1 in leaps))]
+    return [row for n, row in enumerate(rows) if not leapt(row[4], median(closes[max(0, n - 3) : n + 4]))]
 
 
 def _zone(meta: Mapping[str, Any]) -> ZoneInfo | None:
