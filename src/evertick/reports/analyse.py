@@ -8,6 +8,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from math import fsum, isfinite, sqrt
+from operator import mul
 from zoneinfo import ZoneInfo
 
 from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
@@ -208,19 +210,38 @@ def movers(members: Iterable[Facts]) -> Movers:
     return Movers(tuple(id_ for _, id_ in changes[:n]), tuple(id_ for _, id_ in reversed(changes[len(changes) - n :])))
 
 
-def correlations(series: Sequence[Series], n: int = 60) -> Matrix | None:
-    """Pearson correlation of the log returns of each pair over their newest ``n`` common days; ``None`` below two series."""
-    if len(series) < 2:
+def correlations(series: Sequence[Series], n: int = 60, least: int = 30) -> Matrix | None:
+    """Pearson correlation of the daily log returns of each pair, over the newest ``n`` days that all of them traded.
+
+    The same days for every pair make it one consistent matrix. Where they have fewer than ``least`` in common, the one with the
+    shortest history is left out; ``None`` when fewer than two remain.
+    """
+    moves = {s.id: _moves(s) for s in series}
+    days: list[int] = []
+    while len(moves) >= 2:
+        days = sorted(set.intersection(*(set(m) for m in moves.values())))[-n:]
+        if len(days) >= least:
+            break
+        del moves[min(moves, key=lambda id_: len(moves[id_]))]
+    if len(moves) < 2:
         return None
-    moves = [dict(zip(s.day[1:], i.log_returns(s.values), strict=True)) for s in series]
-    size = len(series)
-    cells = array("d", [1.0]) * (size * size)
-    for row in range(size):
-        own = i.log_returns(series[row].values)
-        for column in range(row):
-            _, value = i.beta_correlation(*i.paired(series[row].day, own, moves[column], n))
-            cells[row * size + column] = cells[column * size + row] = value
-    return Matrix(tuple(s.id for s in series), cells, n)
+    ids = tuple(moves)
+    columns = [_standardised([moves[id_][day] for day in days]) for id_ in ids]
+    cells = array("d", (1.0 if a is b else max(min(sum(map(mul, a, b)), 1.0), -1.0) for a in columns for b in columns))
+    return Matrix(ids, cells, len(days))
+
+
+def _moves(series: Series) -> dict[int, float]:
+    returns = zip(series.day[1:], i.log_returns(series.values), strict=True)
+    return {day: move for day, move in returns if isfinite(move)}
+
+
+def _standardised(values: Sequence[float]) -> list[float]:
+    """Shifted to mean 0 and scaled to length 1, so that a product of two is their correlation; NaN if nothing moves."""
+    mean = fsum(values) / len(values)
+    apart = [v - mean for v in values]
+    length = sqrt(sum(map(mul, apart, apart)))
+    return [v / length for v in apart] if length > 1e-12 else [NAN] * len(apart)
 
 
 def warnings(found: Sequence[Facts], sources: Sequence[SourceStatus]) -> Iterable[str]:

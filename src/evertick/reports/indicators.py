@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import accumulate, pairwise
 from math import fsum, isfinite, log, sqrt
+from operator import mul
 
 NAN = float("nan")
 
@@ -173,12 +174,9 @@ def beta_correlation(own: Sequence[float], other: Sequence[float], least: int = 
     if n < least:
         return NAN, NAN
     mean_x, mean_y = fsum(own) / n, fsum(other) / n
-    xx = xy = yy = 0.0
-    for x, y in zip(own, other, strict=True):
-        dx, dy = x - mean_x, y - mean_y
-        xx += dx * dx
-        xy += dx * dy
-        yy += dy * dy
+    dx = [x - mean_x for x in own]
+    dy = [y - mean_y for y in other]
+    xx, xy, yy = sum(map(mul, dx, dx)), sum(map(mul, dx, dy)), sum(map(mul, dy, dy))
     if not (xx > 1e-24 and yy > 1e-24):
         return NAN, NAN
     return xy / yy, max(-1.0, min(1.0, xy / sqrt(xx * yy)))

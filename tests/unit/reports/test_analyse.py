@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import math
+import random
 from array import array
 from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
 from evertick.reports import analyse, indicators
-from evertick.reports.findings import FIELDS, facts
+from evertick.reports.findings import FIELDS, Series, facts
 from unit.reports import samples
 
 UTC = ZoneInfo("UTC")
@@ -155,6 +157,38 @@ def test_correlations_are_symmetric_and_bounded() -> None:
             assert value is not None
             assert -1 <= value <= 1
             assert value == matrix.at(column, row)
+
+
+def test_correlations_are_those_of_the_common_days() -> None:
+    matrix = samples.findings().correlation
+    assert matrix is not None
+    rows = {x.id: x for x in samples.instruments()}
+    moves = [analyse.daily_moves(samples.make_bars(rows[id_]), 260) for id_ in matrix.ids]
+    days = sorted(set.intersection(*(set(m) for m in moves)))[-60:]
+    expected = np.corrcoef([[m[d] for d in days] for m in moves])
+    assert matrix.days == 60
+    np.testing.assert_allclose(np.array(matrix.cells).reshape(expected.shape), expected, rtol=1e-9, atol=1e-12)
+
+
+def series(id_: str, first: int, count: int) -> Series:
+    own = random.Random(id_)
+    return Series(id_, array("i", range(first, first + count)), array("d", (own.uniform(1, 2) for _ in range(count))))
+
+
+def test_what_shares_too_few_days_is_left_out_of_the_matrix() -> None:
+    matrix = analyse.correlations([series("A", 0, 200), series("NEW", 195, 5), series("B", 0, 180)])
+    assert matrix is not None
+    assert matrix.ids == ("A", "B")
+    assert matrix.days == 60
+    assert analyse.correlations([series("A", 0, 50), series("B", 500, 60)]) is None
+
+
+def test_what_does_not_move_has_no_correlation() -> None:
+    still = Series("S", array("i", range(100)), array("d", [5.0] * 100))
+    matrix = analyse.correlations([series("A", 0, 100), still])
+    assert matrix is not None
+    assert matrix.at(0, 1) is None
+    assert matrix.at(1, 1) == 1.0
 
 
 def test_one_series_has_no_matrix() -> None:

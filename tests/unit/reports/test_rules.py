@@ -235,8 +235,8 @@ def test_without_indices_the_world_is_silent() -> None:
 def test_regions_part_ways_only_when_they_do() -> None:
     def regions(asia: float, europe: float) -> Findings:
         return findings(
-            *(one(row(f"A{n}", region="asia"), change=asia) for n in range(2)),
-            *(one(row(f"E{n}", region="europe"), change=europe) for n in range(2)),
+            *(one(row(f"A{n}", region="asia"), change=asia) for n in range(3)),
+            *(one(row(f"E{n}", region="europe"), change=europe) for n in range(3)),
         )
 
     assert ids(market.contrast(regions(1.0, -1.0))) == ["region.contrast"]

@@ -13,6 +13,8 @@ from evertick.reports.values import FLAT, change, level, name, number, percent, 
 BROAD = 65.0
 """Percent of a group: from here a move is broad."""
 NARROW = 35.0
+REGION_LEAST = 3
+"""Indices that an average of a region needs."""
 STEADY = 0.05
 """Percent: the dong moves little, and less than this is steady."""
 
@@ -222,7 +224,7 @@ def contrast(findings: Findings) -> Iterator[Sentence]:
     for f in findings.of(Group.INDICES):
         if f.change is not None:
             changes.setdefault(f.instrument.region, []).append(f.change)
-    averages = sorted((sum(v) / len(v), key) for key, v in changes.items() if len(v) >= 2)
+    averages = sorted((sum(v) / len(v), key) for key, v in changes.items() if len(v) >= REGION_LEAST)
     if len(averages) < 2:
         return
     (low, worst), (high, best) = averages[0], averages[-1]

@@ -26,6 +26,7 @@ from evertick.reports.values import (
     number,
     percent,
     price,
+    provider,
 )
 
 CHART_BARS = 260
@@ -64,7 +65,7 @@ def card(f: Facts, findings: Findings, stored: Bars) -> Card:
         price=price(f),
         change=change(f.change),
         as_of=f.as_of,
-        source=f.source,
+        source=provider(f.source) if f.source else None,
         statistics=statistics(f),
         sentences=instrument.about(f, findings),
         bars=_table(f, history) if len(history) else None,
