@@ -38,7 +38,7 @@ def configure(form: str = "console", level: str = "info", stream: TextIO | None 
     """Once, by whatever runs as a program; a library that logs earlier gets structlog's own defaults."""
     stream = stream or sys.stderr
     number = getattr(logging, level.upper())
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True)

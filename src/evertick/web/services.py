@@ -46,7 +46,7 @@ class Document(Protocol):
     """The API's shape of a snapshot: `evertick.board.document.document`."""
 
     def __call__(
-        self, snapshot: Snapshot, universe: Universe, now: datetime, *, spark: bool = False
+        self, snapshot: Snapshot, universe: Any, now: datetime, *, spark: bool = False
     ) -> Mapping[str, Any]: ...
 
 

@@ -1,0 +1,370 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evertick import __version__, logs, remote, terminal
+from evertick.errors import EvertickError
+from evertick.process import run, run_serve
+from evertick.settings import Settings, load
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+report = typer.Typer(no_args_is_help=True, help="Make, list, show and export reports.")
+schedule = typer.Typer(no_args_is_help=True, help="What is due, and when.")
+db = typer.Typer(no_args_is_help=True, help="The database: upgrade, backup, restore.")
+cli.add_typer(report, name="report")
+cli.add_typer(schedule, name="schedule")
+cli.add_typer(db, name="db")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for pipes.")]
+Data = Annotated[Path | None, typer.Option("--data", help="The data folder (DATA_DIR).", show_default=False)]
+Config = Annotated[Path | None, typer.Option("--config", help="The settings file.", show_default="evertick.toml")]
+Host = Annotated[str | None, typer.Option(help="The address to listen on (HOST).", show_default=False)]
+Port = Annotated[int | None, typer.Option(help="The port to listen on (PORT); 0 takes a free one.", show_default=False)]
+
+
+@asynccontextmanager
+async def api(settings: Settings) -> AsyncIterator[remote.Remote]:
+    """The API of the server that runs on this data folder; where none runs, of one opened in here for this command."""
+    if url := remote.find(settings):
+        async with remote.connect(settings, url) as client:
+            yield client
+        return
+    from evertick.app import open_server
+    from evertick.web.app import create_app
+
+    logs.configure(settings.log_format, "warning")
+    async with open_server(settings, roles=("work",)) as server:
+        app = create_app(server.services())
+        async with app.state.web.feed.watching(), remote.inside(app, settings) as client:
+            yield client
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        terminal.say(f"evertick {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Evertick: a market-report server that runs around the clock in the memory it started with."""
+
+
+# --- servers ---------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def serve(host: Host = None, port: Port = None, data: Data = None, config: Config = None) -> None:
+    """Run the server: schedulers, jobs and pages, until Ctrl-C or SIGTERM."""
+    run_serve(host=host, port=port, data=data, config=config)
+
+
+@cli.command()
+def demo(
+    port: Port = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Keep the data in this folder; else it is gone afterwards.")
+    ] = None,
+    every: Annotated[str, typer.Option(help="How often the quotes are fetched.")] = "3m",
+    seed: Annotated[int, typer.Option(help="Another seed is another market.")] = 7,
+    fail: Annotated[list[str] | None, typer.Option(help="Let a source fail, for example yahoo=429:0.3.")] = None,
+) -> None:
+    """Run the main job against the bundled simulator: no server, key or internet needed."""
+    from evertick.demo import run_demo
+
+    run(run_demo(port=port, data=data, every=every, seed=seed, fail=fail or ()))
+
+
+@cli.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8900,
+    seed: Annotated[int, typer.Option(help="Another seed is another market.")] = 7,
+    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 1.0,
+    start: Annotated[str | None, typer.Option(help="Begin at this instant, ISO 8601; default: now.")] = None,
+    fail: Annotated[
+        list[str] | None, typer.Option(help="SOURCE=KIND[:SHARE], for example yahoo=429:0.3; repeatable.")
+    ] = None,
+    until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Run the simulator alone: it speaks the providers' own protocols on loopback, and their failures."""
+    from evertick import universe
+    from evertick.simulator import serve_forever
+
+    logs.configure()
+
+    try:
+        begin = datetime.fromisoformat(start) if start else None
+    except ValueError:
+        raise typer.BadParameter(f"'{start}' is not an instant; write for example 2026-11-23T09:00:00Z") from None
+
+    async def serving() -> None:
+        work = asyncio.ensure_future(
+            serve_forever(
+                universe.load(None), host=host, port=port, seed=seed, start=begin, speed=speed, fail=fail or (),
+                ready=lambda url: terminal.say(f"Simulator ready at {url}"),
+            )
+        )  # fmt: skip
+        if until_stdin_closes:  # whoever started us is gone when its end of the pipe is
+            threading.Thread(target=_wait_for_end, args=(asyncio.get_running_loop(), work), daemon=True).start()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+    run(serving())
+
+
+def _wait_for_end(loop: asyncio.AbstractEventLoop, work: asyncio.Future[None]) -> None:
+    sys.stdin.buffer.read()
+    loop.call_soon_threadsafe(work.cancel)
+
+
+# --- quotes ----------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def poll(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """Fetch the markets now, save the snapshot to the board and show what was saved."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            return await client.post("/api/v1/indices/refresh")
+
+    document = run(work())
+    terminal.as_json(document) if as_json else terminal.indices(document)
+    if document["sources"] and all(s["state"] not in ("ok", "partial") for s in document["sources"]):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def board(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """Show the latest quotes as they stand on the board, without asking any provider."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            return await client.get("/api/v1/indices")
+
+    document = run(work())
+    terminal.as_json(document) if as_json else terminal.indices(document)
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
+
+
+@report.command("make")
+def report_make(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """Make a report now, in every language, and save it."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            job = await client.post("/api/v1/reports")
+            with terminal.progress("Report", quiet=as_json) as show:
+                while job["state"] in ("due", "leased"):
+                    told = job.get("progress") or {}
+                    show(told.get("done", 0.0), told.get("text") or told.get("stage", ""))
+                    await asyncio.sleep(0.2)
+                    job = await client.get(f"/api/v1/jobs/{job['id']}")
+            if job["state"] != "done":
+                raise EvertickError(f"the report was not made: {job['error'] or job['state']}")
+            return await client.get(f"/api/v1/reports/{job['result']['report']}")
+
+    made = run(work())
+    if as_json:
+        terminal.as_json(made)
+    else:
+        terminal.say(
+            f"{made['id']}: {made['size'] / 1e6:.1f} MB in {made['duration_s']:.1f} s, {', '.join(made['languages'])}"
+        )
+
+
+@report.command("list")
+def report_list(
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where the page before ended (its next).")] = None,
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """List the published reports, newest first."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            return await client.get("/api/v1/reports", limit=limit, cursor=cursor)
+
+    page = run(work())
+    if as_json:
+        terminal.as_json(page)
+        return
+    rows = [
+        (r["id"], terminal.when(r["created"]), ", ".join(r["languages"]), f"{r['size'] / 1e6:.1f} MB", r["instruments"])
+        for r in page["items"]
+    ]
+    terminal.table("Reports", ("id", "made", "languages", "size", "instruments"), rows, right=(3, 4))
+    if page["next"]:
+        terminal.say(f"more with: --cursor {page['next']}")
+
+
+@report.command("show")
+def report_show(
+    id: Annotated[str, typer.Argument(help="The id, or latest.")] = "latest",
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Show what is known of one report: languages, parts, sizes, hashes, warnings."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            return await _report(client, id)
+
+    meta = run(work())
+    if as_json:
+        terminal.as_json(meta)
+        return
+    for language, headline in meta["headline"].items():
+        terminal.say(f"[{language}] {headline}")
+    rows = [(p["part"], p["language"], f"{p['size']:,}", f"{p['stored']:,}", p["sha256"][:16]) for p in meta["parts"]]
+    terminal.table(f"Report {meta['id']}", ("part", "language", "bytes", "stored", "sha256"), rows, right=(2, 3))
+    for warning in meta["warnings"]:
+        terminal.say(f"warning: {warning}")
+
+
+@report.command("export")
+def report_export(
+    id: Annotated[str, typer.Argument(help="The id, or latest.")] = "latest",
+    to: Annotated[Path, typer.Option("--to", help="The folder to write to.")] = Path(),
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Write the pages of a report and their styles and scripts to a folder that any browser opens."""
+
+    async def work() -> list[Path]:
+        async with api(load(config, data_dir=data)) as client:
+            meta = await _report(client, id)
+            folder = to / f"evertick-{meta['id']}"
+            return await remote.export(client, meta, folder)
+
+    for path in run(work()):
+        terminal.say(str(path))
+
+
+async def _report(client: remote.Remote, id: str) -> dict[str, Any]:
+    if id == "latest":
+        page = await client.get("/api/v1/reports", limit=1)
+        if not page["items"]:
+            raise EvertickError("there is no report yet", hint="Make one with: evertick report make")
+        id = page["items"][0]["id"]
+    return await client.get(f"/api/v1/reports/{id}")
+
+
+# --- the operator ----------------------------------------------------------------------------------------------------
+
+
+@schedule.command("list")
+def schedule_list(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """List the schedules with their next run, and the newest slots with what became of them."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            return await client.get("/api/v1/slots", limit=20)
+
+    page = run(work())
+    if as_json:
+        terminal.as_json(page)
+        return
+    terminal.table(
+        "Schedules",
+        ("job", "schedule", "next run"),
+        [(s["job"], s["spec"], terminal.when(s["next_due"])) for s in page["schedules"]],
+    )
+    terminal.table(
+        "Newest slots",
+        ("due", "job", "state", "attempts", "finished", "error"),
+        [
+            (terminal.when(s["due"]), s["job"], s["state"], s["attempts"], terminal.when(s["finished"]), s["error"])
+            for s in page["items"]
+        ],
+        right=(3,),
+    )
+
+
+@cli.command()
+def memory(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """Show what the running server holds, and the newest receipts."""
+
+    async def work() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with api(load(config, data_dir=data)) as client:
+            return await client.get("/api/v1/memory"), await client.get("/api/v1/memory/receipts", limit=15)
+
+    now, receipts = run(work())
+    if as_json:
+        terminal.as_json({**now, "receipts": receipts["items"]})
+    else:
+        terminal.memory(now, receipts["items"])
+
+
+@cli.command()
+def doctor(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """Check this installation: settings, data folder, database, board, page assets, languages and sources."""
+    from evertick.doctor import examine
+
+    logs.configure(level="error")
+    checks = run(examine(load(config, data_dir=data)))
+    if as_json:
+        terminal.as_json([{"check": c.name, "ok": c.ok, "found": c.found, "hint": c.hint} for c in checks])
+    else:
+        rows = [("ok" if c.ok else "FAIL", c.name, c.found, "" if c.ok else c.hint) for c in checks]
+        terminal.table("Doctor", ("", "check", "found", "what to do"), rows)
+    if not all(c.ok for c in checks):
+        raise typer.Exit(1)
+
+
+@db.command("upgrade")
+def db_upgrade(data: Data = None, config: Config = None) -> None:
+    """Bring the schema of the database to the one of this version."""
+    from evertick.archive.migrate import upgrade
+
+    settings = load(config, data_dir=data)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    terminal.say(f"schema {upgrade(settings.database_url_or_default)}")
+
+
+@db.command("backup")
+def db_backup(
+    to: Annotated[Path, typer.Argument(help="The file to write.")], data: Data = None, config: Config = None
+) -> None:
+    """Write a consistent copy of the database to a file; the server may run meanwhile."""
+    from evertick.archive.backup import backup
+
+    backup(load(config, data_dir=data).database_url_or_default, to)
+    terminal.say(f"{to}: {to.stat().st_size:,} bytes")
+
+
+@db.command("restore")
+def db_restore(
+    source: Annotated[Path, typer.Argument(help="A file made by backup.")], data: Data = None, config: Config = None
+) -> None:
+    """Put a backup in the place of the database; the server must not run."""
+    from evertick.archive.backup import restore
+
+    settings = load(config, data_dir=data)
+    if url := remote.find(settings):
+        raise EvertickError(f"a server runs on this data folder at {url}", hint="Stop it first.")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    restore(settings.database_url_or_default, source)
+    terminal.say(f"restored from {source}")
