@@ -77,7 +77,14 @@ slots = Table(
     Column("result", JSON),
     Column("error", Text),
     UniqueConstraint("desk", "job", "due"),
-    Index("ix_slots_state_due", "state", "due"),
+    # Claims look here once a second: the many slots that ended are not in it, whatever the planner believes of them.
+    Index(
+        "ix_slots_state_due",
+        "state",
+        "due",
+        sqlite_where=text("state IN ('due', 'leased')"),
+        postgresql_where=text("state IN ('due', 'leased')"),
+    ),
     Index("ix_slots_due", "due"),
     # No job overlaps itself, whoever claims: at most one leased slot for a job of a desk.
     Index(

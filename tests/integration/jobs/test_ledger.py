@@ -264,42 +264,6 @@ async def test_progress_is_seen_and_gone_with_the_next_attempt(ledger: Ledger) -
     assert (await claimed(ledger)).progress is None
 
 
-# --- renewing --------------------------------------------------------------------------------------------------------
-
-
-async def test_the_heartbeat_renews_what_is_held_and_names_what_is_lost(ledger: Ledger) -> None:
-    await due_slot(ledger)
-    await due_slot(ledger, job="report")
-    kept = await claimed(ledger)
-    lost = await claimed(ledger, jobs={("default", "report"): 3})
-    renewals = ledger.renewals()
-    try:
-        renewals.open()
-        held = [(kept.id, kept.token), (lost.id, lost.token)]
-        assert renewals.renew(held, NOW + 2 * MINUTE) == set()
-        await ledger.claim("b", {("default", "report"): 3}, NOW + 5 * MINUTE, 30)
-        assert renewals.renew(held, NOW + 7 * MINUTE) == {(lost.id, lost.token)}
-        assert renewals.renew([], NOW) == set()
-    finally:
-        renewals.close()
-    assert (await ledger.get(kept.id)).lease_until == NOW + 7 * MINUTE
-    assert await ledger.claim("b", JOBS, NOW + 6 * MINUTE, 30) is None
-
-
-async def test_the_heartbeat_survives_a_cut_connection(ledger: Ledger) -> None:
-    await due_slot(ledger)
-    slot = await claimed(ledger)
-    renewals = ledger.renewals()
-    try:
-        renewals.open()
-        assert renewals._connection is not None
-        renewals._connection.connection.driver_connection.close()  # type: ignore[union-attr]
-        assert renewals.renew([(slot.id, slot.token)], NOW + 2 * MINUTE) == set()
-    finally:
-        renewals.close()
-    assert (await ledger.get(slot.id)).lease_until == NOW + 2 * MINUTE
-
-
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -341,13 +305,15 @@ async def test_pruning_takes_what_ended_and_is_old(ledger: Ledger) -> None:
     assert min(s.due for s in left if s.job == "refresh") == NOW + 11 * MINUTE
 
 
-async def test_claims_do_not_walk_over_the_many_that_ended(archive: Archive, url: str) -> None:
+@pytest.mark.parametrize("analysed", [False, True])
+async def test_claims_do_not_walk_over_the_many_that_ended(archive: Archive, url: str, analysed: bool) -> None:
     from evertick.archive.ledger import _CANDIDATE
 
     await fill(archive, [JOB], 3000, SlotState.DONE)
-    statement = _CANDIDATE.params(me="a", at=NOW, jobs=[JOB])
+    statement = _CANDIDATE.params(me="a", at=NOW, jobs=["\x1f".join(JOB)])
     async with archive.engine.connect() as connection:
-        await connection.exec_driver_sql("ANALYZE")
+        if analysed:
+            await connection.exec_driver_sql("ANALYZE")
         compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         explain = "EXPLAIN QUERY PLAN" if url.startswith("sqlite") else "EXPLAIN"
         rows = await connection.exec_driver_sql(f"{explain} {compiled}")

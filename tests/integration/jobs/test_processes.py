@@ -113,7 +113,7 @@ async def finished(archive: Archive, slot: Slot) -> Slot:
 
 async def test_what_a_killed_worker_ran_is_taken_over_and_takes_effect_once(archive: Archive, crew: Crew) -> None:
     first = await crew.start()
-    slot = await submit(archive, seconds=1)
+    slot = await submit(archive, first=600)
     await first.until(lambda w: w.events("started"))
     await crew.start()
     first.signal(signal.SIGKILL)
@@ -124,7 +124,7 @@ async def test_what_a_killed_worker_ran_is_taken_over_and_takes_effect_once(arch
 
 async def test_a_stopped_worker_is_fenced_and_cancelled_when_it_wakes(archive: Archive, crew: Crew) -> None:
     first = await crew.start()
-    slot = await submit(archive, seconds=4)
+    slot = await submit(archive, first=600, seconds=3)
     await first.until(lambda w: w.events("started"))
     first.signal(signal.SIGSTOP)
     second = await crew.start()

@@ -1,8 +1,8 @@
 """A worker process for the tests: runs the job ``work`` of the ledger at argv[1], and says what happens as JSON lines.
 
-What the job does is in its parameters: ``seconds`` of work on the loop, ``block`` seconds of a call that blocks it
-(only in the first attempt). Its effect is one row in ``effects``, written as a report is published: under a key that
-comes from the slot, in a transaction that checks the lease.
+What the job does is in its parameters: ``seconds`` of work, and in the first attempt only ``first`` seconds more and
+``block`` seconds of a call that blocks the loop. Its effect is one row in ``effects``, written as a report is
+published: under a key that comes from the slot, in a transaction that checks the lease.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ async def main(url: str, name: str, lease_s: float, max_run_s: float, every: str
             try:
                 if job.slot.attempts == 1:
                     time.sleep(float(job.params.get("block", 0)))
+                    await asyncio.sleep(float(job.params.get("first", 0)))
                 for _ in range(int(float(job.params.get("seconds", 0)) * 20)):
                     await asyncio.sleep(0.05)
                 await publish(archive, job, name)

@@ -55,7 +55,7 @@ def test_what_a_repetition_may_mend_is_repeated(error: Exception, again: bool) -
 
 
 def test_an_error_is_one_short_line_without_secrets() -> None:
-    assert plain(SettingsError("wrong\n  here", hint="do this")) == "wrong here do this"
+    assert plain(SettingsError("wrong\n  here.", hint="do this")) == "wrong here. do this"
     assert plain(ValueError("x")) == "ValueError: x"
     assert plain(ValueError()) == "ValueError"
     assert len(plain(ValueError("y" * 5000))) == ERROR_LIMIT

@@ -40,7 +40,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_slots"),
         sa.UniqueConstraint("desk", "job", "due", name="uq_slots_desk_job_due"),
     )
-    op.create_index("ix_slots_state_due", "slots", ["state", "due"])
+    op.create_index(
+        "ix_slots_state_due",
+        "slots",
+        ["state", "due"],
+        sqlite_where=sa.text("state IN ('due', 'leased')"),
+        postgresql_where=sa.text("state IN ('due', 'leased')"),
+    )
     op.create_index("ix_slots_due", "slots", ["due"])
     op.create_index(
         "uq_slots_one_lease",
