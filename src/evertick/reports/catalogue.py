@@ -1,6 +1,7 @@
 """The words of a report in one language: gettext catalogues beside this module, English where one has no translation.
 
-``locale/<language>/LC_MESSAGES/report.mo`` is read when it was compiled (installed packages), else ``report.po``.
+``locale/<language>/LC_MESSAGES/report.mo`` is read when it was compiled (installed packages) and is not older than
+``report.po``; else that is.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ class Catalogue:
         """
         for name in dict.fromkeys((language.replace("-", "_"), language.split("-")[0])):
             messages = folder / name / "LC_MESSAGES"
-            for file, read in ((messages / f"{DOMAIN}.mo", _read_mo), (messages / f"{DOMAIN}.po", _read_po)):
-                if file.is_file():
-                    return cls(language, *read(file))
+            found = [file for suffix in ("mo", "po") if (file := messages / f"{DOMAIN}.{suffix}").is_file()]
+            if found:
+                # Of two, the newer: an edited .po counts before it is compiled again. Equal times: the compiled one.
+                file = max(found, key=lambda file: file.stat().st_mtime_ns)
+                return cls(language, *(_read_mo if file.suffix == ".mo" else _read_po)(file))
         if language.split("-")[0] == SOURCE_LANGUAGE:
             return cls(language, {}, {}, _germanic)
         raise SettingsError(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_po_and_mo_say_the_same(folder: Path, compiled: bool) -> None:
     assert catalogue.text("Gold") == "Oro"
     assert catalogue.text("A long one") == 'Una "lunga"'
     assert [catalogue.plural("{n} day", "{n} days", n) for n in (1, 3, 7)] == ["one", "few", "many"]
+
+
+def test_an_edited_po_counts_before_it_is_compiled_again(folder: Path) -> None:
+    compile_(folder)
+    mo = folder / "cs" / "LC_MESSAGES" / "report.mo"
+    mo.with_suffix(".po").write_text(PO.replace("Oro", "Zlato"), "utf-8")
+    os.utime(mo, (1, 1))
+    assert Catalogue.load("cs", folder).text("Gold") == "Zlato"
+    os.utime(mo.with_suffix(".po"), (1, 1))
+    assert Catalogue.load("cs", folder).text("Gold") == "Oro", "equal times: the compiled one"
 
 
 def test_what_is_missing_reads_in_english(folder: Path) -> None:
