@@ -6,6 +6,7 @@ import { watchJobs } from "./jobs.js";
 const SESSIONS = { open: "Open", break: "In a break", closed: "Closed", always: "Always open" };
 const TICK_S = 1;
 const ASIDE_S = 30;
+const RETRY_S = 5;
 
 // The server's clock, so that ages are right where the reader's is not.
 let ahead = 0;
@@ -120,24 +121,33 @@ export function startLive() {
     live.dataset.state = state;
     write(field(live, "state"), text);
   };
-  const stream = new EventSource(live.dataset.stream);
-  stream.addEventListener("open", () => say("live", "Live"));
-  stream.addEventListener("error", () => say("lost", "Reconnecting"));
+  let stream;
   let first = true;
-  stream.addEventListener("indices", (event) => {
-    const document_ = JSON.parse(event.data);
-    if (!nodes.size && document_.quotes.length) return location.reload(); // the page was made before the first quotes
-    for (const quote of document_.quotes) {
+  function show(event) {
+    const latest = JSON.parse(event.data);
+    if (!nodes.size && latest.quotes.length) return location.reload(); // the page was made before the first quotes
+    for (const quote of latest.quotes) {
       for (const node of nodes.get(quote.id) ?? []) patch(node, quote);
     }
-    count(document_.quotes);
+    count(latest.quotes);
     const asOf = field(live, "as-of");
-    asOf.dateTime = document_.as_of;
-    write(asOf, time(document_.as_of));
+    asOf.dateTime = latest.as_of;
+    write(asOf, time(latest.as_of));
     tick();
     if (!first) refreshAside();
     first = false;
-  });
+  }
+  function connect() {
+    stream = new EventSource(live.dataset.stream);
+    stream.addEventListener("open", () => say("live", "Live"));
+    stream.addEventListener("indices", show);
+    stream.addEventListener("error", () => {
+      say("lost", "Reconnecting");
+      // The browser itself tries again after a broken connection, but not after a refusal (a full or starting server).
+      if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_S * 1000);
+    });
+  }
+  connect();
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => event.persisted && location.reload());
   setInterval(countDown, TICK_S * 1000);

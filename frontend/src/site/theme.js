@@ -19,7 +19,7 @@ export function isDark() {
 export function startTheme() {
   const button = document.getElementById("theme");
   if (!button) return;
-  button.hidden = false;
+  button.disabled = false; // it keeps its place meanwhile, so that nothing moves
   button.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
     document.documentElement.dataset.theme = theme;

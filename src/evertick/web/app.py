@@ -59,6 +59,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan or _lifespan,
+        generate_unique_id_function=lambda route: "_".join([*map(str, route.tags[:1]), route.name]),
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     app.state.web = Web(services, access, feed, streams, metrics, assets, Pages(services, access, assets))
