@@ -51,6 +51,8 @@ class Conductor:
     """
 
     def __init__(self, http: Getter, universe: Universe, settings: Mapping[str, SourceSettings], clock: Clock) -> None:
+        # A second try is no news: a failure is logged once, here, and not with every try by the library.
+        stamina.instrumentation.set_on_retry_hooks([])
         self._universe = universe
         self._clock = clock
         chosen = _checked(settings)
@@ -80,7 +82,11 @@ class Conductor:
         answers = await asyncio.gather(*(self._run(seat, work[name], now) for name, seat in self._seats.items()))
         by_name = {seat.source.name: seat.status for seat in self._seats.values()}
         self._statuses = tuple(by_name.get(name) or SourceStatus(name, "off") for name in SHOWN)
-        return Fetched(tuple(q for quotes in answers for q in quotes), self._statuses)
+        chosen: dict[str, Quote] = {}
+        for quotes in answers:  # the preferred source first: where two answered for one instrument, its price counts
+            for quote in quotes:
+                chosen.setdefault(quote.id, quote)
+        return Fetched(tuple(chosen.values()), self._statuses)
 
     async def bars(self, instrument: Instrument, since: date) -> Bars:
         """Daily bars from ``since`` on, today's unfinished one included. Raises `SourceError`.

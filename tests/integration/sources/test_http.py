@@ -171,6 +171,7 @@ HTML = b"<!DOCTYPE html><html><head><title>Will be\n right back</title></head>"
         (b"\x00\x01 no http\r\n\r\n", SourceUnavailable, None),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", SourceUnavailable, None),
     ],
+    ids=lambda value: "" if isinstance(value, bytes | type) else str(value)[:40],
 )  # fmt: skip
 async def test_whatever_else_comes_is_an_error_that_says_so(
     upstream: Upstream, reply: bytes, error: type[SourceError], came: str | None
