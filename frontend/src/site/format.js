@@ -55,13 +55,12 @@ export function until(seconds) {
   return `in ${Math.floor(left / 86400)}d ${two((left % 86400) / 3600)}h`;
 }
 
-export function spark(points, width = 96, height = 28, pad = 2) {
+export function spark(points, width = 192, height = 56, pad = 4) {
   if (!points || points.length < 2) return "";
-  const low = Math.min(...points);
-  const span = Math.max(...points) - low;
+  const high = Math.max(...points);
+  const span = high - Math.min(...points);
+  const scale = span > 0 ? (height - 2 * pad) / span : 0;
+  const top = (scale ? pad : height / 2) + 0.5;
   const step = width / (points.length - 1);
-  const short = (n) => String(Math.round(n * 10) / 10);
-  return `M${points
-    .map((value, i) => `${short(i * step)} ${short(span <= 0 ? height / 2 : pad + ((low + span - value) / span) * (height - 2 * pad))}`)
-    .join("L")}`;
+  return `M${points.map((value, i) => `${Math.floor(i * step + 0.5)} ${Math.floor(top + (high - value) * scale)}`).join("L")}`;
 }

@@ -48,7 +48,7 @@ function patch(node, quote) {
     const svg = node.querySelector(".spark");
     svg.setAttribute("class", `spark ${direction}`);
     svg.querySelector(".over").setAttribute("d", path);
-    svg.querySelector(".under").setAttribute("d", path && `${path}V28H0Z`);
+    svg.querySelector(".under").setAttribute("d", path && `${path}V56H0Z`);
   }
 }
 

@@ -77,5 +77,5 @@ def test_columns_are_of_about_equal_height():
 
 def test_lines():
     assert spark([]) == spark([1.0]) == ""
-    assert spark([5, 5], 10, 10) == "M0 5L10 5"
-    assert spark([1, 2], 96, 28) == "M0 26L96 2"
+    assert spark([5, 5], 10, 10, 1) == "M0 5L10 5"
+    assert spark([1, 2], 96, 28, 2) == "M0 26L96 2"

@@ -43,12 +43,12 @@ async def dashboard(request: Request, part: str = "") -> Response:
         document = web.feed.document(await web.feed.current(), spark=True)
     except BoardUnavailable as error:
         document, problem = web.feed.document(None), str(error)
+    await asyncio.sleep(0)  # some milliseconds of work lie behind, and before: others first
     return await web.pages.send(
         request,
         "dashboard.html",
         market=views.market(document, web.services.universe),
         problem=problem,
-        live_s=web.services.settings.heartbeat_s,
         **await aside(web),
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from evertick.model import Group, Instrument
@@ -38,7 +39,8 @@ SHOWN = 12
 SPARE = 3
 """So few more rows are not worth folding away."""
 
-SPARK_WIDTH, SPARK_HEIGHT = 96, 28
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_PAD = 192, 56, 4
+"""Twice what is shown, so that whole numbers are fine enough."""
 
 SESSIONS = {"open": "Open", "break": "In a break", "closed": "Closed", "always": "Always open"}
 
@@ -177,20 +179,22 @@ def _height(card: Card) -> float:
     return len(card.rows) + bool(card.more) + 2.5
 
 
-def spark(points: Iterable[float], width: int = SPARK_WIDTH, height: int = SPARK_HEIGHT, pad: float = 2.0) -> str:
+def spark(points: Sequence[float], width: int = SPARK_WIDTH, height: int = SPARK_HEIGHT, pad: int = SPARK_PAD) -> str:
     """The ``d`` of a line through ``points``, lowest at the bottom; a level line where they are all the same.
 
     >>> spark([1.0, 3.0, 2.0], 10, 10, 0)
     'M0 10L5 0L10 5'
     """
-    values = list(points)
-    if len(values) < 2:
+    if len(points) < 2:
         return ""
-    low, high = min(values), max(values)
-    span = high - low
-    step = width / (len(values) - 1)
-    drawn = []
-    for i, value in enumerate(values):
-        y = height / 2 if span <= 0 else pad + (high - value) / span * (height - 2 * pad)
-        drawn.append(f"{i * step:.1f}".removesuffix(".0") + " " + f"{y:.1f}".removesuffix(".0"))
-    return "M" + "L".join(drawn)
+    low, high = min(points), max(points)
+    scale = (height - 2 * pad) / (high - low) if high > low else 0.0
+    top = pad + 0.5 if scale else height / 2 + 0.5
+    places = zip(_places(len(points), width), points, strict=True)
+    return "M" + "L".join([f"{x} {int(top + (high - value) * scale)}" for x, value in places])
+
+
+@lru_cache(maxsize=8)
+def _places(count: int, width: int) -> tuple[int, ...]:
+    step = width / (count - 1)
+    return tuple(int(i * step + 0.5) for i in range(count))
