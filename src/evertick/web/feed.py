@@ -17,6 +17,7 @@ from pydantic_core import to_json as to_json_bytes
 from evertick.errors import BoardUnavailable
 from evertick.model import Clock, Snapshot
 from evertick.web.services import Board, Document, Universe
+from evertick.web.streams import frame
 
 log = structlog.get_logger()
 
@@ -32,13 +33,15 @@ EMPTY: Mapping[str, Any] = {"as_of": None, "quotes": [], "sources": []}
 
 @dataclass(slots=True)
 class Body:
-    """One answer as bytes. ``packed`` (gzip) is made when the first client asks for it."""
+    """One answer as bytes. ``packed`` (gzip) and ``event`` (for event streams) are made when the first client needs them, and
+    shared by all: two hundred streams hold one copy."""
 
     plain: bytes
     as_of: str | None
     version: int
     made: float
     _packed: bytes | None = None
+    _event: bytes | None = None
 
     @property
     def packed(self) -> bytes:
@@ -47,6 +50,12 @@ class Body:
 
             self._packed = igzip.compress(self.plain, 1, mtime=0)
         return self._packed
+
+    @property
+    def event(self) -> bytes:
+        if self._event is None:
+            self._event = frame(self.plain, event="indices", id=self.as_of)
+        return self._event
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:

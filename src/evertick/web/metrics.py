@@ -6,7 +6,7 @@ The counts are plain numbers here; prometheus-client turns them into its format 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
@@ -77,15 +77,23 @@ class Metrics:
         yield InfoMetricFamily("evertick", "What runs here.", value={"version": self.version})
         yield from self._traffic()
         yield GaugeMetricFamily("evertick_stream_clients", "Clients of the event streams.", value=self.streams())
+        now = self.memory()
         for key, help in _MEMORY.items():
-            value = self._memory(key)
-            if value is not None:
+            value = now.get(key)
+            if isinstance(value, int | float):
                 yield GaugeMetricFamily(f"evertick_{_NAMES.get(key, key)}", help, value=value)
+        yield from self._runs(now.get("runs", ()))
         yield from self._quotes(self.snapshot())
 
-    def _memory(self, key: str) -> float | None:
-        value = self.memory().get(key)
-        return float(value) if isinstance(value, int | float) else None
+    def _runs(self, runs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        counted = CounterMetricFamily(
+            "evertick_job_runs", "Runs of jobs in this process since its start.", labels=("job", "outcome")
+        )
+        for run in runs:
+            counted.add_metric((run["job"], run["outcome"]), run["runs"])
+        yield counted
 
     def _traffic(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily

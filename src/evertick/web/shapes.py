@@ -5,6 +5,7 @@ Times are ISO 8601 in UTC (``…Z``), durations seconds, sizes bytes, ``*_pct`` 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -112,6 +113,17 @@ class SlotShape(Shape):
     error: str | None
 
 
+class ScheduleShape(Shape):
+    desk: str
+    job: str
+    spec: str = Field(description="As in the settings, such as `3m` or `3h..6h`.")
+    next_due: datetime
+
+
+class SlotsShape(Listed[SlotShape]):
+    schedules: list[ScheduleShape] = Field(description="Every schedule with its next run, the soonest first.")
+
+
 class ReceiptShape(Shape):
     job: str
     component: str
@@ -193,8 +205,10 @@ def slot_shape(slot: Slot) -> SlotShape:
     return SlotShape.model_validate(slot)
 
 
-def slots_shape(page: Page[Slot]) -> Listed[SlotShape]:
-    return Listed[SlotShape](items=[slot_shape(s) for s in page.items], next=page.next)
+def slots_shape(page: Page[Slot], schedules: Iterable[tuple[str, str, str, datetime]]) -> SlotsShape:
+    rows = [ScheduleShape(desk=desk, job=job, spec=spec, next_due=due) for desk, job, spec, due in schedules]
+    rows.sort(key=lambda row: row.next_due)
+    return SlotsShape(items=[slot_shape(s) for s in page.items], next=page.next, schedules=rows)
 
 
 def receipts_shape(page: Page[Receipt]) -> Listed[ReceiptShape]:

@@ -55,6 +55,8 @@ async def test_packs_a_body_once():
     body = await feed.body()
     assert body.packed is body.packed
     assert gzip.decompress(body.packed) == body.plain
+    assert body.event is body.event
+    assert body.event.startswith(b"event: indices\ndata: {") and b"\nid: 2026-11-24T14:30:00Z\n\n" in body.event
 
 
 async def test_unwatched_looks_once_a_second():

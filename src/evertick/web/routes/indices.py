@@ -18,7 +18,7 @@ from evertick.web.feed import to_json
 from evertick.web.problems import Problem
 from evertick.web.replies import accepts_gzip, back_to
 from evertick.web.state import Web, web_of
-from evertick.web.streams import HEARTBEAT, EventStream, frame
+from evertick.web.streams import HEARTBEAT, EventStream
 
 router = APIRouter(prefix="/api/v1", tags=["indices"], responses=shapes.PROBLEMS)
 
@@ -80,4 +80,4 @@ async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[by
         body = await feed.body(spark)
         if body.as_of != known:
             known = body.as_of
-            yield frame(body.plain, event="indices", id=body.as_of)
+            yield body.event

@@ -37,20 +37,21 @@ async def stream(request: Request, id: Id) -> Response:
     return EventStream(_frames(web, slot), web.streams, stall_s=web.services.settings.stall_s)
 
 
-@router.get("/slots", summary="Slots of all jobs", response_model=shapes.Listed[shapes.SlotShape])
+@router.get("/slots", summary="Slots of all jobs", response_model=shapes.SlotsShape)
 async def slots(
     request: Request,
     limit: Limit = 20,
     cursor: Cursor = None,
     job: Annotated[str | None, Query(max_length=32)] = None,
     state: SlotState | None = None,
-) -> shapes.Listed[shapes.SlotShape]:
-    """Slots of every job, newest first: due, running (`leased`), done, failed and missed."""
+) -> shapes.SlotsShape:
+    """Slots of every job, newest first: due, running (`leased`), done, failed and missed; and the schedules they come from."""
+    ledger = web_of(request).services.ledger
     try:
-        page = await web_of(request).services.ledger.list(limit=limit, cursor=cursor, job=job, state=state)
+        page = await ledger.list(limit=limit, cursor=cursor, job=job, state=state)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    return shapes.slots_shape(page)
+    return shapes.slots_shape(page, await ledger.next_due())
 
 
 async def _frames(web: Web, slot: Slot) -> AsyncGenerator[bytes, None]:
