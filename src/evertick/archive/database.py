@@ -16,6 +16,7 @@ from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
 
 from evertick.archive.connection import WRITES, Connection, Engine
 from evertick.errors import (
@@ -170,8 +171,11 @@ def _tune(engine: SyncEngine) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: SyncConnection) -> None:
-        writes = connection.get_execution_options().get(WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        begin = "BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN"
+        if engine.dialect.is_async:  # past the layers between: one visit to aiosqlite's thread instead of three
+            await_only(connection.connection.driver_connection.execute(begin))  # type: ignore[union-attr]
+        else:
+            connection.exec_driver_sql(begin)
 
 
 async def check_schema(engine: Engine, url: str) -> None:
@@ -227,8 +231,11 @@ def translate(error: BaseException, name: str) -> ArchiveError | None:
     if type(original).__module__.partition(".")[0] == "psycopg":
         gone = isinstance(error, DBAPIError) and error.connection_invalidated
         return _from_postgres(original, name, gone)
-    if type(original).__name__ == "OperationalError":  # aiosqlite: the connection's thread was stopped
-        return ArchiveUnavailable(f"{name}: {_line(original)}.")
+    said = str(original).lower()  # aiosqlite, when its thread was stopped
+    if type(original).__name__ in ("ValueError", "OperationalError") and (
+        "connection closed" in said or "no active" in said
+    ):
+        return ArchiveUnavailable(f"{name} was closed while in use.")
     return None
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.util import await_only
 
 from evertick.archive.connection import Connection, Engine
 from evertick.archive.tables import assets, report_parts, reports
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SyncConnection
+
 ROWS = 16
 """Pieces deleted by one transaction: about 1 MB."""
-PAGES = 512
-"""Pages given back by one statement: 2 MB."""
+PAGES = 1024
+"""Pages given back by one statement: 4 MB, about 6 ms."""
 UNUSED_FOR = timedelta(days=1)
 """An asset that no report names may belong to a draft; a draft is not that old."""
 
@@ -82,26 +87,34 @@ async def give_back(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
+    before = -1
     while True:
-        async with engine.begin() as connection:
-            free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
-            if free == 0 or (await connection.exec_driver_sql("PRAGMA auto_vacuum")).scalar_one() != 2:
+        async with engine.turn(), engine.connect() as connection:
+            free, kind = await connection.run_sync(_free_pages)
+            if free in (0, before) or kind != _INCREMENTAL:
                 break
-            # Every row of the answer is one page given back: it is all read, else only one goes.
-            await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({PAGES})")
-            if (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one() == free:
-                break
+            before = free
+            await connection.run_sync(_outside, f"PRAGMA incremental_vacuum({PAGES})")
     async with engine.connect() as connection:
-        await connection.rollback()
-        await connection.run_sync(_checkpoint)
+        await connection.run_sync(_outside, "PRAGMA wal_checkpoint(PASSIVE)")
 
 
-def _checkpoint(connection: object) -> None:
-    """Outside of a transaction, in which SQLite makes no checkpoint."""
-    driver = connection.connection.dbapi_connection  # type: ignore[attr-defined]
-    cursor = driver.cursor()
-    try:
-        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        cursor.fetchall()
-    finally:
-        cursor.close()
+_INCREMENTAL = 2
+"""What the pragma ``auto_vacuum`` answers for a file that can become smaller."""
+
+
+def _free_pages(connection: SyncConnection) -> tuple[int, int]:
+    answers = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("freelist_count", "auto_vacuum")]
+    connection.rollback()
+    return answers[0], answers[1]
+
+
+def _outside(connection: SyncConnection, statement: str) -> None:
+    """Run a statement to its end, outside of a transaction, in which SQLite makes no checkpoint.
+
+    Straight to aiosqlite, as a script: ``incremental_vacuum`` gives one page back for every step, and has no columns, so
+    that Python's cursors take one step and no more. Page by page it took 140 ms for a report of 1 MB; this takes 2.
+    """
+    driver = connection.connection.driver_connection
+    cursor = await_only(driver.executescript(statement))  # type: ignore[union-attr]
+    await_only(cursor.close())

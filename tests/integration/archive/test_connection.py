@@ -152,3 +152,44 @@ async def test_the_pool_is_bounded(archive: Archive) -> None:
 
     await asyncio.gather(*(reader() for _ in range(30)))
     assert 1 < most <= archive.engine.sync_engine.pool.size()  # type: ignore[attr-defined]
+
+
+async def test_writers_of_one_process_take_turns(archive: Archive) -> None:
+    """Who writes little is not starved by who writes all the time."""
+    stop = asyncio.Event()
+    busy = 0
+
+    async def greedy() -> None:
+        nonlocal busy
+        while not stop.is_set():
+            await add(archive.engine, f"greedy{busy}")
+            busy += 1
+
+    running = asyncio.create_task(greedy())
+    for n in range(20):
+        await add(archive.engine, f"modest{n}")
+    stop.set()
+    await running
+    assert busy <= 60
+
+
+async def test_a_transaction_within_another_is_a_mistake_that_is_told(archive: Archive) -> None:
+    if archive.engine.dialect.name != "sqlite":
+        async with archive.engine.begin(), archive.engine.begin():
+            return
+    with pytest.raises(RuntimeError, match="within another"):
+        async with archive.engine.begin(), archive.engine.begin():
+            pass
+    await add(archive.engine, "after")
+
+
+async def test_a_writer_that_waits_for_its_turn_can_be_cancelled(archive: Archive) -> None:
+    async with archive.engine.begin():
+        waiting = asyncio.create_task(add(archive.engine, "late"))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        if archive.engine.dialect.name == "sqlite":
+            await asyncio.wait([waiting], timeout=2)
+            assert waiting.cancelled()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await add(archive.engine, "after")

@@ -61,7 +61,7 @@ async def test_a_year_of_reports_leaves_the_file_where_it_was(archive: Archive, 
 
 
 async def test_other_writers_come_in_between(archive: Archive, publish: Publish) -> None:
-    meta = await publish(body=noise(200))
+    meta = await publish(body=noise(100))
     done = asyncio.create_task(archive.reports.delete(meta.id))
     written = 0
     while not done.done():
@@ -117,4 +117,4 @@ async def count(archive: Archive, table: Any) -> int:
 
 async def checkpoint(archive: Archive) -> None:
     async with archive.engine.connect() as connection:
-        await connection.run_sync(removal._checkpoint)
+        await connection.run_sync(removal._outside, "PRAGMA wal_checkpoint(TRUNCATE)")
