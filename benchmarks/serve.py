@@ -89,7 +89,11 @@ def count(url: str, job: str) -> int:
     text = connection.getresponse().read().decode()
     connection.close()
     return int(
-        sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("evertick_job_runs_total") and f'job="{job}"' in line)
+        sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines()
+            if line.startswith("evertick_job_runs_total") and f'job="{job}"' in line
+        )
     )
 
 
@@ -190,10 +194,10 @@ def measure(stack: contextlib.ExitStack, chosen: argparse.Namespace) -> dict[str
     wait(server, url, chosen.refreshes, chosen.reports)
     time.sleep(2)
     rss_after, fds_after = rss(pid), len(descriptors(pid))
-    receipts = get(f"{url}/api/v1/memory/receipts?limit=200&job=save_report")["items"]
+    receipts = get(f"{url}/api/v1/memory/receipts?limit=100&job=save_report")["items"]
     peaks = [r["peak_rss"] - r["rss_before"] for r in receipts if r["outcome"] == "ok" and r["peak_rss"]]
     kept = [r["retained"] for r in receipts if r["outcome"] == "ok" and not r["overlapped"]]
-    refreshes = get(f"{url}/api/v1/memory/receipts?limit=200&job=refresh_indices")["items"]
+    refreshes = get(f"{url}/api/v1/memory/receipts?limit=100&job=refresh_indices")["items"]
     kept_by_refresh = [r["retained"] for r in refreshes if r["outcome"] == "ok" and not r["overlapped"]]
     latest = get(f"{url}/api/v1/reports?limit=1")["items"][0]
     figures |= {

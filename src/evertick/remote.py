@@ -120,8 +120,9 @@ async def export(client: Remote, meta: Any, folder: Path) -> list[Path]:
             continue
         kind = part["part"].split("_")[0]
         name = f"{part['part']}.{kind}"
-        replace[f"/assets/{part['asset']}.{kind}".encode()] = name.encode()
-        written.append(await _save(client, f"/assets/{part['asset']}.{kind}", folder / name, {}))
+        asset = f"/assets/{part['sha256']}.{kind}"
+        replace[asset.encode()] = name.encode()
+        written.append(await _save(client, asset, folder / name, {}))
     for part in pages:
         path = f"/reports/{meta['id']}/{part['language']}"
         written.append(await _save(client, path, folder / f"{part['language']}.html", replace))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,10 +62,8 @@ class Running:
         raise AssertionError(f"no {what} within {PATIENCE_S} s:\n{self.output}")
 
     def address(self) -> str:
-        def found() -> str | None:
-            return next((w for w in self.output.split() if w.startswith("http://127.0.0.1:")), None)
-
-        return self.until(found, "address").rstrip("/")
+        found = self.until(lambda: re.search(r"http://127\.0\.0\.1:\d+", self.output), "address")
+        return str(found[0])
 
     def stop(self, number: int = signal.SIGINT) -> int:
         if self.process.poll() is None:
@@ -93,7 +92,9 @@ def get(url: str, **headers: str) -> Any:
 
 
 def post(url: str, **headers: str) -> Any:
-    request = urllib.request.Request(url, method="POST", data=b"{}", headers={"Content-Type": "application/json"} | headers)
+    request = urllib.request.Request(
+        url, method="POST", data=b"{}", headers={"Content-Type": "application/json"} | headers
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 

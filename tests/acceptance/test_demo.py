@@ -13,7 +13,9 @@ from acceptance.processes import children, fetch, get, running
 def test_the_demo_makes_a_snapshot_and_a_report_and_ends_cleanly(tmp_path: Path) -> None:
     with running("demo", "--port", "0", cwd=tmp_path) as demo:
         url = demo.address()
-        document = demo.until(lambda: get(f"{url}/api/v1/indices")["quotes"] and get(f"{url}/api/v1/indices"), "snapshot")
+        document = demo.until(
+            lambda: get(f"{url}/api/v1/indices")["quotes"] and get(f"{url}/api/v1/indices"), "snapshot"
+        )
         assert len(document["quotes"]) >= 120
         assert {s["state"] for s in document["sources"]} == {"ok"}
         page = demo.until(lambda: get(f"{url}/api/v1/reports")["items"], "report")

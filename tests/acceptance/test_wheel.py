@@ -23,12 +23,25 @@ def test_the_wheel_runs_in_an_empty_folder(tmp_path: Path) -> None:
     assert not [n for n in names if n.startswith("tests/") or "node_modules" in n]
 
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True, timeout=100)
     empty = tmp_path / "empty"
     where = [sys.executable, "-c", "import evertick; print(evertick.__file__)"]
     environment = {"PYTHONPATH": str(site)}
-    found = subprocess.run(where, env={**os.environ, **environment}, capture_output=True, text=True, check=True, cwd=tmp_path)
+    found = subprocess.run(
+        where, env={**os.environ, **environment}, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert str(site) in found.stdout
     demo = Running("demo", "--port", "0", cwd=empty, env=environment)
     try:

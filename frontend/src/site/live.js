@@ -59,7 +59,7 @@ function count(quotes) {
     counts[tone(quote.change_pct)] += 1;
     groups.set(quote.group, counts);
   }
-  for (const card of document.querySelectorAll("[data-group]")) {
+  for (const card of document.querySelectorAll("[data-group]:has(.breadth)")) {
     const { up = 0, down = 0, flat = 0 } = groups.get(card.dataset.group) ?? {};
     const width = (n) => (100 * n) / (up + down + flat || 1);
     write(field(card, "up"), String(up));

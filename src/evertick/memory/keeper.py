@@ -80,6 +80,7 @@ class Keeper:
             "limit_source": self.limit_source,
             "used_pct": used,
             "running": sorted(k.job for k in self._open),
+            "runs": [{"job": j, "outcome": o, "runs": n} for (j, o), n in sorted(self.runs.items())],
         }
 
 
@@ -160,7 +161,7 @@ class Keep:
     async def _hand_on(self, receipt: Receipt) -> None:
         keeper = self.keeper
         keeper.recent.append(receipt)
-        key = (receipt.job, receipt.outcome)
+        key = (receipt.job, str(receipt.outcome))
         keeper.runs[key] = keeper.runs.get(key, 0) + 1
         log.info(
             "🧹 memory released",

@@ -307,6 +307,7 @@ class Memory:
             "at": NOW, "pid": 4711, "started": NOW - timedelta(hours=3), "heap": 31 * mb, "blocks": 412_345,
             "rss": int(81.4 * mb), "fds": 19, "tasks": 9, "threads": 4, "connections": 2, "pss": 70 * mb, "uss": 66 * mb,
             "sockets": 6, "heap_idle": 3 * mb, "limit": 256 * mb, "limit_source": "default", "used_pct": 31.8, "running": [],
+            "runs": [{"job": "report", "outcome": "ok", "runs": 8}],
         }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ Id = Annotated[str, Path(max_length=64)]
 
 
 @router.get("/reports")
+@router.head("/reports")
 async def library(
     request: Request,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
