@@ -20,6 +20,7 @@ async def test_a_scrape(client):
     assert 'evertick_http_requests_total{method="GET",route="/reports/{id}",status="404"} 1.0' in lines
     assert 'evertick_http_first_byte_seconds_count{route="/api/v1/indices"} 3.0' in lines
     assert "evertick_fds 19.0" in lines and "evertick_memory_limit_bytes 2.68435456e+08" in lines
+    assert 'evertick_job_runs_total{job="report",outcome="ok"} 8.0' in lines
     assert 'evertick_source_up{source="yahoo"} 1.0' in lines and 'evertick_source_up{source="coingecko"} 0.0' in lines
     assert "evertick_snapshot_age_seconds 0.0" in lines
     assert "evertick_stream_clients 0.0" in lines

@@ -33,6 +33,7 @@ class Planned:
     in_s: float
 
 
+@router.head("/")
 @router.get("/")
 async def dashboard(request: Request, part: str = "") -> Response:
     web = web_of(request)
@@ -51,11 +52,6 @@ async def dashboard(request: Request, part: str = "") -> Response:
         problem=problem,
         **await aside(web),
     )
-
-
-@router.head("/")
-async def dashboard_head(request: Request) -> Response:
-    return await dashboard(request)
 
 
 async def aside(web: Web) -> dict[str, Any]:

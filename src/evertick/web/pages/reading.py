@@ -20,8 +20,8 @@ LANGUAGES = {"vi": "Tiếng Việt", "en": "English"}
 Id = Annotated[str, Path(max_length=64)]
 
 
-@router.get("/reports")
 @router.head("/reports")
+@router.get("/reports")
 async def library(
     request: Request,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
@@ -37,15 +37,15 @@ async def library(
     )
 
 
-@router.get("/reports/{id}")
 @router.head("/reports/{id}")
+@router.get("/reports/{id}")
 async def first_language(request: Request, id: Id) -> Response:
     meta = await web_of(request).services.reports.get(id)
     return RedirectResponse(f"/reports/{meta.id}/{meta.languages[0]}", 302)
 
 
-@router.get("/reports/{id}/{language}")
 @router.head("/reports/{id}/{language}")
+@router.get("/reports/{id}/{language}")
 async def reader(request: Request, id: Id, language: Annotated[str, Path(max_length=12)]) -> Response:
     services = web_of(request).services
     meta = await services.reports.get(id)
@@ -55,8 +55,8 @@ async def reader(request: Request, id: Id, language: Annotated[str, Path(max_len
     return await send_part(request, services, meta, part)
 
 
-@router.get("/assets/{hash}.{kind}")
 @router.head("/assets/{hash}.{kind}")
+@router.get("/assets/{hash}.{kind}")
 async def asset(
     request: Request,
     hash: Annotated[str, Path(pattern=r"^[0-9a-f]{8,64}$")],

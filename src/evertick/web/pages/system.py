@@ -20,6 +20,7 @@ router = APIRouter(include_in_schema=False)
 RECEIPTS = 50
 
 
+@router.head("/memory")
 @router.get("/memory")
 async def memory(
     request: Request,
@@ -44,6 +45,7 @@ async def memory(
     )
 
 
+@router.head("/login")
 @router.get("/login")
 async def login_page(request: Request, next: Annotated[str, Query(max_length=512)] = "/") -> Response:
     web = web_of(request)
@@ -74,6 +76,7 @@ async def logout() -> Response:
     return response
 
 
+@router.head("/docs")
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     web = web_of(request)
@@ -87,14 +90,14 @@ async def docs(request: Request) -> Response:
     )
 
 
-@router.get("/static/{name}")
 @router.head("/static/{name}")
+@router.get("/static/{name}")
 async def static(request: Request, name: str) -> Response:
     web = web_of(request)
     return send_file(request, web.assets.file(name), web.services.settings.stall_s)
 
 
-@router.get("/favicon.ico")
 @router.head("/favicon.ico")
+@router.get("/favicon.ico")
 async def icon(request: Request) -> Response:
     return send_file(request, ICON, web_of(request).services.settings.stall_s, cache="public, max-age=86400")

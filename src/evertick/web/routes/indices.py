@@ -28,8 +28,8 @@ _HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 _PACKED = _HEADERS | {"Content-Encoding": "gzip"}
 
 
-@router.get("/indices", summary="Latest quotes", response_model=shapes.Indices)
 @router.head("/indices", include_in_schema=False)
+@router.get("/indices", summary="Latest quotes", response_model=shapes.Indices)
 async def indices(request: Request, spark: Spark = False) -> Response:
     """The latest quote of every instrument, in the order of the universe, and the state of every source."""
     body = await web_of(request).feed.body(spark)

@@ -22,15 +22,15 @@ async def sources(request: Request) -> Any:
     return {"items": feed.document(await feed.current())["sources"], "next": None}
 
 
-@router.get("/healthz", summary="Alive", response_model=dict[str, str])
 @router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", summary="Alive", response_model=dict[str, str])
 async def healthz(request: Request) -> Response:
     """The process is alive: it answers. Restart it when it does not."""
     return JSONResponse({"status": "ok", "version": web_of(request).services.version}, headers=_NO_STORE)
 
 
-@router.get("/readyz", summary="Ready", response_model=dict[str, Any])
 @router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", summary="Ready", response_model=dict[str, Any])
 async def readyz(request: Request) -> Response:
     """Whether everything that the server needs is there: 200 if so, else 503, with one line for each check."""
     checks = await web_of(request).services.ready()
