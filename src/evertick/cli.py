@@ -366,5 +366,5 @@ def db_restore(
     if url := remote.find(settings):
         raise EvertickError(f"a server runs on this data folder at {url}", hint="Stop it first.")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    restore(settings.database_url_or_default, source)
+    restore(settings.database_url_or_default, source, owner_lock=remote.lock_file(settings))
     terminal.say(f"restored from {source}")

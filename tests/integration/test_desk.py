@@ -1,0 +1,190 @@
+"""The whole server in this process, over real storage and the simulator: its three jobs, its failures, its ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from evertick import universe
+from evertick.app import Server, open_server
+from evertick.errors import DataFolderInUse, NotFound
+from evertick.model import Outcome, SlotState
+from evertick.settings import Settings, SourceSettings, load
+from evertick.simulator import Faults, Market, base_urls, serve
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def upstream(faults: Faults) -> AsyncIterator[str]:
+    async with serve(Market(universe.load(None)), faults) as address:
+        yield address
+
+
+@pytest.fixture
+def settings(upstream: str, tmp_path: Path) -> Settings:
+    return load(
+        environ={},
+        data_dir=tmp_path / "data",
+        job_attempts=1,
+        sources={name: SourceSettings(base_url=url) for name, url in base_urls(upstream).items()},
+    )
+
+
+@pytest.fixture(params=["sqlite and embedded", "postgresql and redis"])
+def stored(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    if request.param == "sqlite and embedded":
+        return settings
+    return settings.model_copy(
+        update={
+            "database_url": request.getfixturevalue("postgres_database"),
+            "redis_url": Settings.model_validate({"redis_url": request.getfixturevalue("redis_url")}).redis_url,
+        }
+    )
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def text_of(server: Server, report: str, part: str) -> bytes:
+    from isal import igzip
+
+    return igzip.decompress(b"".join([piece async for piece in server.archive.reports.part(report, part)]))
+
+
+async def test_quotes_and_a_report_from_providers_to_readers(stored: Settings) -> None:
+    async with open_server(stored, roles=("work",)) as server:
+        refreshed = await server.runner.run_now("refresh_indices")
+        assert refreshed.state is SlotState.DONE
+        snapshot = await server.board.load()
+        assert snapshot is not None
+        assert len(snapshot.quotes) == len(server.universe)
+        made = await server.runner.run_now("report")
+        assert made.state is SlotState.DONE, made.error
+        assert len(json.dumps(made.result)) < 4096
+        meta = await server.archive.reports.get(made.result["report"])
+        assert [p.part for p in meta.parts] == ["html", "css", "js", "html_en", "js_en"]
+        for part, language in (("html", b'lang="vi"'), ("html_en", b'lang="en"')):
+            page = await text_of(server, meta.id, part)
+            assert language in page
+            assert page.rstrip().endswith(b"</html>")
+            assert b"S&amp;P 500" in page
+        receipts = (await server.archive.receipts.recent(limit=10)).items
+        assert {(r.job, r.component) for r in receipts} == {
+            ("refresh_indices", "indices"),
+            ("save_report", "save"),
+            ("report", "auto_report"),
+        }
+        assert {r.outcome for r in receipts} == {Outcome.OK}
+
+    # A restart begins with what was there.
+    async with open_server(stored, roles=("work",)) as server:
+        again = await server.board.load()
+        assert again is not None
+        assert again.quotes == snapshot.quotes
+        assert (await server.archive.reports.latest()).id == meta.id
+
+
+async def test_a_provider_that_is_down_costs_only_its_own_freshness(settings: Settings, faults: Faults) -> None:
+    async with open_server(settings, roles=("work",)) as server:
+        await server.runner.run_now("refresh_indices")
+        before = await server.board.load()
+        faults.replace(["yahoo=500"])
+        slot = await server.runner.run_now("refresh_indices")
+        assert (slot.state, slot.result["failing"]) == (SlotState.DONE, ["yahoo"])
+        after = await server.board.load()
+        by_yahoo = [q for q in before.quotes if q.source == "yahoo"]
+        assert by_yahoo
+        assert [after.quote(q.id) for q in by_yahoo] == by_yahoo
+        assert {s.name: s.state for s in after.sources}["coingecko"] == "ok"
+
+
+@pytest.mark.parametrize("kind", ["truncated", "nan", "wrongtype", "challenge", "empty", "scale"])
+async def test_malformed_answers_never_replace_good_quotes(settings: Settings, faults: Faults, kind: str) -> None:
+    async with open_server(settings, roles=("work",)) as server:
+        await server.runner.run_now("refresh_indices")
+        before = await server.board.load()
+        faults.replace([f"all={kind}"])
+        slot = await server.runner.run_now("refresh_indices")
+        assert slot.state is SlotState.DONE, slot.error
+        after = await server.board.load()
+        assert len(after.quotes) == len(before.quotes)
+        for old, new in zip(before.quotes, after.quotes, strict=True):
+            assert new.price == pytest.approx(old.price, rel=0.2), f"{new.id} took {new.price} after {old.price}"
+
+
+async def test_a_report_without_any_quote_is_rejected_with_its_reason(settings: Settings, faults: Faults) -> None:
+    faults.replace(["all=500"])
+    async with open_server(settings, roles=("work",)) as server:
+        slot = await server.runner.run_now("report")
+        assert slot.state is SlotState.FAILED
+        assert "rejected" in slot.error
+        assert (await server.archive.reports.list()).items == []
+        receipts = {r.job: r.outcome for r in (await server.archive.receipts.recent()).items}
+        assert receipts == {"save_report": Outcome.REJECTED, "report": Outcome.REJECTED}
+
+
+async def test_a_server_that_stops_hands_its_report_back_and_shows_nothing_of_it(settings: Settings) -> None:
+    async with open_server(settings, roles=("work",)) as server:
+        slot = await server.runner.submit("report")
+        while not (await server.archive.ledger.get(slot.id)).state == SlotState.LEASED:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+    async with open_server(settings, roles=()) as server:
+        back = await server.archive.ledger.get(slot.id)
+        assert (back.state, back.attempts) == (SlotState.DUE, 0)
+        assert (await server.archive.reports.list()).items == []
+        outcomes = {r.job: r.outcome for r in (await server.archive.receipts.recent()).items}
+        assert outcomes == {"save_report": Outcome.CANCELLED, "report": Outcome.CANCELLED}
+
+
+async def test_housekeeping_prunes_by_the_settings(settings: Settings) -> None:
+    few = settings.model_copy(update={"retention": settings.retention.model_copy(update={"reports": 1})})
+    async with open_server(few, roles=("work",)) as server:
+        first = (await server.runner.run_now("report")).result["report"]
+        second = (await server.runner.run_now("report")).result["report"]
+        kept = await server.runner.run_now("housekeeping")
+        assert kept.state is SlotState.DONE, kept.error
+        assert kept.result["reports"] == 1
+        assert (await server.archive.reports.get(second)).id == second
+        with pytest.raises(NotFound):
+            await server.archive.reports.get(first)
+
+
+async def test_the_scheduler_runs_by_itself(settings: Settings) -> None:
+    often = settings.model_copy(update={"indices_every": "1s"})
+    async with open_server(often) as server:
+        async with asyncio.timeout(60):
+            while len((await server.archive.ledger.list(job="refresh_indices", state=SlotState.DONE)).items) < 2:
+                await asyncio.sleep(0.05)
+        jobs = {job for _, job, _, _ in await server.archive.ledger.next_due()}
+        assert jobs == {"refresh_indices", "report", "housekeeping"}
+
+
+async def test_one_server_for_one_data_folder(settings: Settings) -> None:
+    async with open_server(settings, roles=()):
+        with pytest.raises(DataFolderInUse, match=str(os.getpid())):
+            async with open_server(settings, roles=()):
+                raise AssertionError("a second server opened the folder")
+    async with open_server(settings, roles=()) as server:
+        assert [check.ok for check in await server.ready()] == [True, True]
+
+
+async def test_nothing_stays_open(stored: Settings) -> None:
+    async with open_server(stored, roles=("work",)) as server:
+        await server.runner.run_now("refresh_indices")
+    before, tasks = open_descriptors(), len(asyncio.all_tasks())
+    for _ in range(3):
+        async with open_server(stored) as server:
+            await server.runner.run_now("refresh_indices")
+    assert open_descriptors() <= before
+    assert len(asyncio.all_tasks()) == tasks
