@@ -29,7 +29,7 @@ help:  ## Show this list
 $(STATIC): .venv/base frontend/package-lock.json frontend/build.mjs $(wildcard frontend/src/*) scripts/build_assets.py
 	@$(BIN)/python scripts/build_assets.py pages
 
-.venv/catalogues: .venv/base $(wildcard src/evertick/reports/locale/*/LC_MESSAGES/*.po) scripts/build_assets.py
+.venv/catalogues: .venv/base $(wildcard src/evertick/reports/locale/*/LC_MESSAGES/*.po) src/evertick/reports/render/cldr.py scripts/build_assets.py
 	@$(BIN)/python scripts/build_assets.py catalogues
 	@touch $@
 
@@ -66,4 +66,4 @@ requirements: .venv/dev  ## Resolve and pin the requirements anew
 
 clean:  ## Remove what the targets made, the data of the demo excepted
 	@rm -rf .venv dist frontend/node_modules src/evertick/web/static/dist
-	@find src -name '*.mo' -delete
+	@find src -name "*.mo" -delete -o -name cldr.json -delete

