@@ -21,6 +21,7 @@ from evertick.sources.http import Getter
 from evertick.sources.judging import assign, on_scale, rest, status
 from evertick.sources.reading import Answer
 from evertick.sources.yahoo import CHART, Yahoo
+from evertick.universe import SOURCES as SHOWN
 from evertick.universe import Universe
 
 log = structlog.get_logger()
@@ -28,7 +29,6 @@ log = structlog.get_logger()
 BUDGET_S = 45.0
 """What one source may take of one run, whatever it sends; then the run goes on without the rest of it."""
 TRIES = 2
-SHOWN = ("yahoo", "coingecko", "alternative")
 
 
 @dataclass(frozen=True, slots=True)
