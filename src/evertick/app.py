@@ -105,7 +105,9 @@ class Server:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings, clock: Clock, *, own: bool = False) -> AsyncIterator[tuple[Archive, Board]]:
+async def open_storage(
+    settings: Settings, clock: Clock, instruments: Universe, *, own: bool = False
+) -> AsyncIterator[tuple[Archive, Board]]:
     """The database and the board. ``own`` takes the lock of the data folder and brings the schema up to date."""
     url = settings.database_url_or_default
     lock = remote.lock_file(settings) if own else None
@@ -123,7 +125,8 @@ async def open_storage(settings: Settings, clock: Clock, *, own: bool = False) -
         else:
             from evertick.board.redis import open_redis
 
-            board = await stack.enter_async_context(open_redis(settings.redis_url.get_secret_value()))
+            url = settings.redis_url.get_secret_value()
+            board = await stack.enter_async_context(open_redis(url, universe=instruments))
         yield archive, board
 
 
@@ -140,7 +143,7 @@ async def open_server(
     check(settings)
     instruments = universe.load(settings.universe)
     async with AsyncExitStack() as stack:
-        archive, board = await stack.enter_async_context(open_storage(settings, clock, own=True))
+        archive, board = await stack.enter_async_context(open_storage(settings, clock, instruments, own=True))
         http = await stack.enter_async_context(open_http(settings.http))
         gauge = Gauge(lambda: archive.connections() + board.connections() + http.open_connections())
         keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)

@@ -40,11 +40,17 @@ async def _checks(settings: Settings) -> AsyncIterator[Check]:
         yield Check("settings", False, error.message, error.hint)
     yield _assets()
     yield _folder(settings)
-    async for check in _resources(settings):
-        yield check
     size, source = limit(settings.memory_limit)
     yield Check("memory limit", size >= 96 << 20, f"{size >> 20} MiB, from the {source}", "Give it 96 MiB at least.")
-    async for check in _sources(settings):
+    try:
+        instruments = universe.load(settings.universe)
+    except EvertickError as error:
+        yield Check("universe", False, error.message, error.hint)
+        return
+    yield Check("universe", True, f"{len(instruments)} instruments")
+    async for check in _resources(settings, instruments):
+        yield check
+    async for check in _sources(settings, instruments):
         yield check
 
 
@@ -71,13 +77,13 @@ def _folder(settings: Settings) -> Check:
     )
 
 
-async def _resources(settings: Settings) -> AsyncIterator[Check]:
+async def _resources(settings: Settings, instruments: universe.Universe) -> AsyncIterator[Check]:
     url = settings.database_url_or_default
     if is_sqlite(url) and not sqlite_path(url).is_file():
         yield Check("database", True, "none yet; the first start makes it")
         return
     try:
-        async with app.open_storage(settings, SystemClock()) as (archive, board):
+        async with app.open_storage(settings, SystemClock(), instruments) as (archive, board):
             await archive.ping()
             yield Check("database", True, archive.name)
             await board.ping()
@@ -86,13 +92,7 @@ async def _resources(settings: Settings) -> AsyncIterator[Check]:
         yield Check("database and board", False, error.message, error.hint)
 
 
-async def _sources(settings: Settings) -> AsyncIterator[Check]:
-    try:
-        instruments = universe.load(settings.universe)
-    except EvertickError as error:
-        yield Check("universe", False, error.message, error.hint)
-        return
-    yield Check("universe", True, f"{len(instruments)} instruments")
+async def _sources(settings: Settings, instruments: universe.Universe) -> AsyncIterator[Check]:
     async with open_http(settings.http) as http:
         fetched = await Conductor(http, instruments, settings.sources, SystemClock()).fetch()
     for status in fetched.statuses:
