@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from acceptance.processes import Running, descriptors, evertick, fetch, get, post, running
 from servers import Server, redis_server
 
@@ -172,7 +173,7 @@ def test_connections_and_descriptors_do_not_grow(
         url = server.address()
 
         def done(job: str, n: int) -> bool:
-            return len([r for r in get(f"{url}/api/v1/memory/receipts?limit=100&job={job}")["items"]]) >= n
+            return len(list(get(f"{url}/api/v1/memory/receipts?limit=100&job={job}")["items"])) >= n
 
         server.until(lambda: done("refresh_indices", 5) and done("save_report", 1), "warm-up")
         fds, clients = len(descriptors(server.process.pid)), len(observer.client_list())

@@ -136,7 +136,7 @@ async def test_a_report_without_any_quote_is_rejected_with_its_reason(settings: 
 async def test_a_server_that_stops_hands_its_report_back_and_shows_nothing_of_it(settings: Settings) -> None:
     async with open_server(settings, roles=("work",)) as server:
         slot = await server.runner.submit("report")
-        while not (await server.archive.ledger.get(slot.id)).state == SlotState.LEASED:
+        while (await server.archive.ledger.get(slot.id)).state != SlotState.LEASED:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
     async with open_server(settings, roles=()) as server:
