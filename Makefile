@@ -39,7 +39,7 @@ demo: install  ## Run the main job against the bundled simulator: no server, key
 	@exec $(BIN)/evertick demo
 
 test: install .venv/dev test-tools  ## Run every test (real Redis, PostgreSQL and browser; installed if missing)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-tools:
 	@scripts/test_tools

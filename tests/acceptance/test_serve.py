@@ -56,7 +56,7 @@ def test_a_report_that_a_kill_cut_off_is_made_once_and_whole(folder: Path, again
     with running("serve", cwd=folder, env=environment) as server:
         url = server.address()
         report = first_report(server, url)
-        slots = [s for s in get(f"{url}/api/v1/slots?job=report")["items"] if s["state"] == "done"]
+        slots = server.until(lambda: get(f"{url}/api/v1/slots?job=report&state=done")["items"], "finished slot")
         assert [s["result"]["report"] for s in slots] == [report["id"]]
         for language in report["languages"]:
             status, _, body = fetch(f"{url}/reports/{report['id']}/{language}")
