@@ -340,7 +340,6 @@ def db_upgrade(data: Data = None, config: Config = None) -> None:
     from evertick.archive.migrate import upgrade
 
     settings = load(config, data_dir=data)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     terminal.say(f"schema {upgrade(settings.database_url_or_default)}")
 
 
@@ -365,6 +364,5 @@ def db_restore(
     settings = load(config, data_dir=data)
     if url := remote.find(settings):
         raise EvertickError(f"a server runs on this data folder at {url}", hint="Stop it first.")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     restore(settings.database_url_or_default, source, owner_lock=remote.lock_file(settings))
     terminal.say(f"restored from {source}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -65,11 +66,13 @@ def _assets() -> Check:
 
 def _folder(settings: Settings) -> Check:
     folder = settings.data_dir
-    there = folder if folder.is_dir() else folder.absolute().parent
-    try:
-        free = shutil.disk_usage(there).free
-    except OSError as error:
-        return Check("data folder", False, f"{folder}: {error.strerror}", "Set DATA_DIR to a folder that can be made.")
+    there = folder.absolute()
+    while not there.exists():  # the server makes what is missing
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written" if there.is_dir() else f"{there} is not a folder"
+        return Check("data folder", False, f"{folder}: {why}", "Set DATA_DIR to a folder that this user may write.")
+    free = shutil.disk_usage(there).free
     server = remote.find(settings)
     found = f"{folder}, {free / 1e9:.1f} GB free" + (f", served at {server}" if server else "")
     return Check(

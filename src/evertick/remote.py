@@ -6,12 +6,16 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from evertick.errors import EvertickError, NotFound
 from evertick.settings import Settings
+
+log = structlog.get_logger()
 
 FILE = "server.json"
 
@@ -21,12 +25,18 @@ def announced(settings: Settings, url: str) -> Iterator[None]:
     """While this lasts, commands on the same data folder find the server at ``url``."""
     file = settings.data_dir / FILE
     temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({"pid": os.getpid(), "url": url}))
-    temporary.replace(file)
+    try:
+        temporary.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+        temporary.replace(file)
+    except OSError as error:  # a full disk: the server itself can do without
+        log.warning("commands will not find this server", path=str(file), error=error.strerror)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def find(settings: Settings) -> str | None:

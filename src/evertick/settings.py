@@ -197,6 +197,10 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
         return _reading(file)(**{k: v for k, v in overrides.items() if v is not None})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: it is not UTF-8 text") from error
+    except OSError as error:
+        raise SettingsError(f"the settings file {file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise SettingsError("\n".join(_line(e) for e in error.errors())) from None
     except ValueError as error:  # a nested value that is no JSON, from pydantic-settings

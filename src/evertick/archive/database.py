@@ -53,7 +53,7 @@ def address(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise SettingsError(
             "DATABASE_URL cannot be read; write sqlite:///path/to/evertick.db or postgresql://user:password@host/name"
         ) from None

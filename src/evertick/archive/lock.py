@@ -22,8 +22,9 @@ def owned(lock: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
+        wrong = "is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else "may not be written"
         raise ArchiveReadOnly(
-            f"The data folder {lock.parent} may not be written ({error.strerror}).",
+            f"The data folder {lock.parent} {wrong} ({error.strerror}).",
             hint="Choose another with DATA_DIR, or give this user the right to write there",
         ) from error
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +26,11 @@ def bind(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint=f"Choose another port, for example PORT={port + 1}.",
-        ) from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            hint = "HOST is the address of this machine to listen on, for example 127.0.0.1 or 0.0.0.0."
+        else:
+            hint = f"Choose another port, for example PORT={max(port + 1, 8000)}."
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
     return listening
 
 
