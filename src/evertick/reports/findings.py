@@ -15,6 +15,8 @@ from typing import Any
 from evertick.model import Group, Instrument, Session, SourceStatus
 
 NAN = float("nan")
+_ASKED_FIRST = "coingecko"
+"""Who knows an instrument here is asked before the others (`evertick.sources.SOURCES`)."""
 _fields: list[str] = []
 
 
@@ -116,8 +118,10 @@ class Facts(_Named):
 
     @property
     def fallback(self) -> bool:
-        """The quote came from another source than the first one the universe names."""
-        return self.source is not None and self.source != next(iter(self.instrument.symbols), self.source)
+        """The quote came from another source than the one asked first: for coins CoinGecko, else as the universe names them."""
+        symbols = self.instrument.symbols
+        first = _ASKED_FIRST if _ASKED_FIRST in symbols else next(iter(symbols), self.source)
+        return self.source is not None and self.source != first
 
 
 def facts(

@@ -55,7 +55,8 @@ def provider(name: str) -> str:
 
 
 def name(f: Facts) -> Name:
-    return Name(f.instrument.name, f"card-{f.id}")
+    """With a link to its card, which only what has a price gets."""
+    return Name(f.instrument.name, f"card-{f.id}" if f.price is not None else None)
 
 
 def unit(instrument: Instrument) -> str:

@@ -104,6 +104,7 @@ def _walk(id_: str, group: Group, always: bool) -> Bars:
 
 
 def quote(instrument: Instrument) -> Quote:
+    source = "coingecko" if "coingecko" in instrument.symbols else next(iter(instrument.symbols))
     own = random.Random(f"quote {instrument.id}")
     bars = make_bars(instrument)
     if not len(bars):
@@ -113,7 +114,7 @@ def quote(instrument: Instrument) -> Quote:
             instrument.id,
             price,
             AS_OF - timedelta(minutes=2),
-            next(iter(instrument.symbols)),
+            source,
             change_pct=-2.41 if instrument.id == "CRYPTO_CAP" else None,
             spark=spark if instrument.id == "FNG" else (),
         )
@@ -125,7 +126,7 @@ def quote(instrument: Instrument) -> Quote:
         instrument.id,
         price,
         AS_OF - timedelta(minutes=own.randrange(1, 5)),
-        next(iter(instrument.symbols)),
+        source,
         change_pct=100 * (price / before - 1),
         previous_close=before,
         day_high=bars.high[-1],

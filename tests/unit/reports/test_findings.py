@@ -26,12 +26,12 @@ def test_every_field_has_its_own_place() -> None:
     assert [getattr(f, name) for name in FIELDS] == [float(n) for n in range(len(FIELDS))]
 
 
-def test_a_second_source_is_known_by_the_universes_order() -> None:
+def test_a_second_source_is_known_by_the_order_of_asking() -> None:
     btc = next(x for x in samples.instruments() if x.id == "BTC")
-    first, second = list(btc.symbols)[:2]
-    assert not facts(btc, {}, source=first).fallback
-    assert facts(btc, {}, source=second).fallback
+    assert not facts(btc, {}, source="coingecko").fallback
+    assert facts(btc, {}, source="yahoo").fallback
     assert not facts(btc, {}).fallback
+    assert not facts(ROW, {}, source=next(iter(ROW.symbols))).fallback
 
 
 def test_breadth_counts() -> None:

@@ -84,6 +84,33 @@ async def test_every_link_leads_to_a_card() -> None:
     assert links <= cards
 
 
+async def test_what_has_no_card_is_named_without_a_link() -> None:
+    found = samples.findings()
+    lost = {"NATGAS", "FNG"}
+    values = await said(
+        replace(found, facts=tuple(facts(f.instrument, {}) if f.id in lost else f for f in found.facts))
+    )
+    cards = {v.id for v in values if isinstance(v, Card)}
+    assert len(cards) == found.quoted - len(lost)
+    assert {v.link for v in values if isinstance(v, Name) and v.link} <= {f"card-{id_}" for id_ in cards}
+
+
+async def test_no_card_links_to_itself() -> None:
+    for card in [v for v in await said(samples.findings()) if isinstance(v, Card)]:
+        assert repr(f"card-{card.id}") not in repr(card.sentences)
+
+
+def test_ranks_of_movers_count_through_the_class() -> None:
+    found = samples.findings()
+    for section in write(found, samples.bars):
+        if section.id != "movers":
+            continue
+        tables = {b.id: b for b in section.blocks if isinstance(b, Table)}
+        ranks = [row[0].value for row in tables["movers-indices-table"].rows]
+        total, ends = found.breadth[Group.INDICES].total, len(found.movers[Group.INDICES].top)
+        assert ranks == [*range(1, ends + 1), *range(total - ends + 1, total + 1)]
+
+
 async def test_ids_of_tables_and_figures_are_unique() -> None:
     ids = [v.id for v in await said(samples.findings()) if isinstance(v, Table | Figure)]
     assert len(ids) == len(set(ids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from evertick import sessions
 from evertick.model import Bars, Quote
 from evertick.reports.analyse import with_quote
-from evertick.reports.blocks import Card, Cards, Column, Figure, Number, Section, Table, Text
+from evertick.reports.blocks import Card, Cards, Column, Figure, Name, Number, Section, Sentence, Table, Text
 from evertick.reports.collect import BarReader
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import instrument
@@ -67,11 +68,26 @@ def card(f: Facts, findings: Findings, stored: Bars) -> Card:
         as_of=f.as_of,
         source=provider(f.source) if f.source else None,
         statistics=statistics(f),
-        sentences=instrument.about(f, findings),
+        sentences=[_within(name(f), sentence) for sentence in instrument.about(f, findings)],
         bars=_table(f, history) if len(history) else None,
         year=_year(f, history) if len(history) > 1 else None,
         chart=_chart(f, history) if len(history) > 1 else None,
     )
+
+
+def _within(own: Name, sentence: Sentence) -> Sentence:
+    """The sentence without links to the card it stands in."""
+    return replace(sentence, text=_unlinked(own, sentence.text))
+
+
+def _unlinked(own: Name, value: Any) -> Any:
+    if isinstance(value, Name) and value.link == own.link:
+        return Name(value.text)
+    if isinstance(value, Text) and value.values:
+        return replace(value, values={key: _unlinked(own, v) for key, v in value.values.items()})
+    if isinstance(value, tuple):
+        return tuple(_unlinked(own, v) for v in value)
+    return value
 
 
 def _up_to_now(f: Facts, stored: Bars) -> Bars:

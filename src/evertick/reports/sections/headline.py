@@ -67,7 +67,7 @@ def _candidates(findings: Findings) -> Iterator[Sentence]:
     yield from islice(crypto.mood(findings), 1)
     yield from market.dong(findings)
     yield from moved("BTC", "GOLD", "WTI", "EURUSD")
-    yield from moved(*(f.id for f in findings.facts if f.price is not None))
+    yield from moved(*(f.id for f in findings.facts if f.price is not None and f.id not in landmarks.SPECIAL))
     yield from sources.freshness(findings)
 
 

@@ -90,19 +90,24 @@ def _table(findings: Findings, group: Group, movers: Movers) -> Table:
         Column(Text("RSI 14")),
     )
     caption = Text("{group}: top and bottom", {"group": GROUPS[group]})
-    return Table(f"movers-{group.value}-table", caption, columns, _rows(findings, movers), brief=10)
+    return Table(
+        f"movers-{group.value}-table",
+        caption,
+        columns,
+        _rows(findings, movers, findings.breadth[group].total),
+        brief=10,
+    )
 
 
-def _rows(findings: Findings, movers: Movers) -> Iterator[tuple[Any, ...]]:
+def _rows(findings: Findings, movers: Movers, total: int) -> Iterator[tuple[Any, ...]]:
+    """Ranks count from the strongest to the weakest of the ``total`` in the class; those between the ends are left out."""
     for rank, id_ in enumerate(movers.top, 1):
         yield from _row(rank, findings.get(id_))
-    total = len(movers.bottom)
-    for place, id_ in enumerate(reversed(movers.bottom)):
-        yield from _row(place - total, findings.get(id_))
+    for rank, id_ in enumerate(reversed(movers.bottom), total - len(movers.bottom) + 1):
+        yield from _row(rank, findings.get(id_))
 
 
 def _row(rank: int, f: Facts | None) -> Iterator[tuple[Any, ...]]:
-    """Ranks count from the top; from the bottom they are negative, −1 the weakest."""
     if f is not None:
         moves = (change(f.change), change(f.ret_1w), change(f.ret_1m))
         yield (Number(rank, "integer"), name(f), price(f), *moves, number(f.sigma, 1), number(f.rsi14, 1))

@@ -21,7 +21,12 @@ router = APIRouter(include_in_schema=False)
 
 REPORTS, RUNS = 4, 60
 
-JOBS = {"refresh_indices": "Market indices", "report": "Report", "housekeeping": "Housekeeping"}
+JOBS = {
+    "refresh_indices": "Market indices",
+    "report": "Report",
+    "save_report": "Save report",
+    "housekeeping": "Housekeeping",
+}
 """What people call the jobs."""
 
 
