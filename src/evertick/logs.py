@@ -6,7 +6,8 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -34,6 +35,21 @@ def _masked(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapp
     return event
 
 
+class _Lossy:
+    """A stream that costs a line, and not the work that logged it, when its disk is full or its reader is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def configure(form: str = "console", level: str = "info", stream: TextIO | None = None) -> None:
     """Once, by whatever runs as a program; a library that logs earlier gets structlog's own defaults."""
     stream = stream or sys.stderr
@@ -55,7 +71,7 @@ def configure(form: str = "console", level: str = "info", stream: TextIO | None 
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(stream))),
         cache_logger_on_first_use=True,
     )
     # What other libraries say, only from warnings on, in the same form.

@@ -61,3 +61,23 @@ def test_the_console_form_is_one_plain_line_off_a_terminal():
     assert "🧹 memory released" in line
     assert "job=report" in line
     assert "\x1b" not in line
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_costs_the_line_and_not_the_work():
+    logs.configure("console", "info", FullDisk())
+    structlog.get_logger().warning("first")
+    logging.getLogger("somelib").warning("second")
+    full, closed = FullDisk(), io.StringIO()
+    closed.close()
+    with pytest.raises(OSError, match="No space"):
+        full.write("x")
+    logs.configure("json", "info", closed)
+    structlog.get_logger().warning("third")

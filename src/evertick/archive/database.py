@@ -136,8 +136,12 @@ def _sqlite_arguments(**more: Any) -> dict[str, Any]:
 
 
 def _postgres_arguments(parsed: URL) -> dict[str, Any]:
-    """A server that is silently gone is noticed within half a minute, and no lock is waited for longer than SQLite's."""
+    """A server that is silently gone is noticed within half a minute, and no lock is waited for longer than SQLite's.
+
+    Nor is one kept longer by a process that was stopped within a transaction: whoever takes over its slot gets the rows.
+    """
     given = parsed.query
+    wait_ms = int(BUSY_TIMEOUT_S * 1000)
     defaults: dict[str, Any] = {
         "connect_timeout": 5,
         "keepalives_idle": 10,
@@ -145,7 +149,7 @@ def _postgres_arguments(parsed: URL) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
         "application_name": "evertick",
-        "options": f"-c lock_timeout={int(BUSY_TIMEOUT_S * 1000)}",
+        "options": f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={wait_ms - 1000}",
     }
     return {name: value for name, value in defaults.items() if name not in given}
 

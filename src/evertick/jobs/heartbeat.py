@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -41,8 +42,9 @@ class _Hold:
 
 def end_process(code: int) -> None:
     """Ends at once, without the finally blocks that a hung loop would never reach."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a full disk must not keep a hung process alive
+            stream.flush()
     os._exit(code)
 
 
