@@ -85,10 +85,10 @@ class RedisBoard:
         self._corrupt = False
 
     async def load(self) -> Snapshot | None:
-        body = await self._asked(self._client.get(KEY))
-        if body is None:
-            return None
         try:
+            body = await self._asked(self._read())
+            if body is None:
+                return None
             snapshot = loads(body if isinstance(body, bytes) else body.encode())
         except NotASnapshot as error:
             if not self._corrupt:
@@ -97,6 +97,17 @@ class RedisBoard:
             return None
         self._corrupt = False
         return snapshot
+
+    async def _read(self) -> bytes | str | None:
+        from redis.exceptions import ResponseError
+
+        try:
+            body: bytes | str | None = await self._client.get(KEY)
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            raise NotASnapshot("the key holds another type; the next save replaces it") from error
+        return body
 
     async def save(self, snapshot: Snapshot) -> None:
         body = dumps(snapshot, self._universe)
@@ -139,15 +150,23 @@ class RedisBoard:
         try:
             got = await answer
         except (Lost, TooLate, OSError) as error:
+            refused = _wants_password(error)
             if not self._lost:
                 log.warning("board lost", place=self._place, error=_why(error))
             self._lost = True
+            if refused:
+                raise BoardUnavailable(
+                    f"Redis at {self._place} refuses the user or password.", hint="Correct them in REDIS_URL."
+                ) from error
             raise BoardUnavailable(
                 f"Redis at {self._place} cannot be reached: {_why(error)}.",
                 hint="Start it, or take REDIS_URL away to keep the board in this process.",
             ) from error
         except RedisError as error:
-            raise BoardError(f"Redis at {self._place} refused: {_why(error)}.") from error
+            raise BoardError(
+                f"Redis at {self._place} refused: {_why(error)}.",
+                hint="Its own log and INFO say more; Evertick goes on as soon as it accepts.",
+            ) from error
         if self._lost:
             log.info("board back", place=self._place)
         self._lost = False
@@ -170,6 +189,13 @@ def _place(url: str) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if parts.scheme != "unix" else parts.path
 
 
+def _wants_password(error: BaseException) -> bool:
+    from redis.exceptions import AuthenticationError
+
+    return isinstance(error, AuthenticationError) or "HELLO must be called with the client already" in str(error)
+
+
 def _why(error: BaseException) -> str:
-    text = str(error).strip().rstrip(".")
+    """The server's own words; of what failed in a pipeline not the command, which holds the whole document."""
+    text = str(error).rpartition(" of pipeline caused error: ")[2].strip("(),.'\" ")
     return text[:200] or type(error).__name__

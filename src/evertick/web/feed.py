@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from pydantic_core import to_json as to_json_bytes
 
-from evertick.errors import BoardUnavailable
+from evertick.errors import BoardError
 from evertick.model import Clock, Snapshot
 from evertick.web.services import Board, Document, Universe
 from evertick.web.streams import frame
@@ -74,14 +74,14 @@ class Feed:
         self._loaded = float("-inf")
         self._told = False
         self._watched = False
-        self._failure: BoardUnavailable | None = None
+        self._failure: BoardError | None = None
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._bodies: dict[bool, Body] = {}
 
     async def current(self) -> Snapshot | None:
         """The latest snapshot, None before the first one. The last known stays when the board cannot be reached;
-        `BoardUnavailable` is raised only where nothing is known."""
+        `BoardError` is raised only where nothing is known."""
         if self._due():
             async with self._lock:
                 if self._due():
@@ -145,7 +145,7 @@ class Feed:
         self._loaded = self._clock.monotonic()
         try:
             snapshot = await self._board.load()
-        except BoardUnavailable as error:
+        except BoardError as error:
             # The last known quotes stay, with their age; /readyz says that the board is away. The error is kept without
             # its frames, for whoever asks before the next try.
             self._failure = error.with_traceback(None)
@@ -169,7 +169,7 @@ class Feed:
                     async for _ in updates:
                         self._told = True
                         await self.current()
-            except BoardUnavailable as error:
+            except BoardError as error:
                 log.debug("board updates lost", error=str(error))  # the board itself logs its loss and its recovery
             except Exception:
                 log.exception("board updates failed")

@@ -20,7 +20,7 @@ from evertick.errors import (
     ArchiveUnavailable,
     AssetsMissing,
     BadCursor,
-    BoardUnavailable,
+    BoardError,
     EvertickError,
     JobRefused,
     NotFound,
@@ -41,7 +41,7 @@ _STATUS: tuple[tuple[type[EvertickError], int], ...] = (
     (ArchiveLocked, 503),
     (ArchiveUnavailable, 503),
     (SchemaMismatch, 503),
-    (BoardUnavailable, 503),
+    (BoardError, 503),
     (AssetsMissing, 503),
     (JobRefused, 503),
 )

@@ -31,7 +31,7 @@ class Universe(Protocol):
 
 
 class Board(Protocol):
-    """The latest quotes. Raises `evertick.errors.BoardUnavailable` when they cannot be reached."""
+    """The latest quotes. Raises `evertick.errors.BoardError` when they cannot be reached."""
 
     @property
     def kind(self) -> str: ...

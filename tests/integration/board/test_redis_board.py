@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from evertick.board.document import iso, loads
 from evertick.board.redis import CHANNEL, KEY, open_redis
-from evertick.errors import BoardError, BoardUnavailable, SettingsError
+from evertick.errors import BoardUnavailable, SettingsError
 from evertick.model import Group, Instrument, Quote, Snapshot, SourceStatus
 from evertick.universe import Universe
 from servers import Server, free_port, redis_server
@@ -129,11 +129,13 @@ async def test_a_corrupt_document_counts_as_none_and_is_logged_once(redis_url: s
         assert await board.load() == SNAPSHOT
 
 
-async def test_a_key_of_another_type_is_a_board_error(redis_url: str):
+async def test_a_key_of_another_type_counts_as_none_and_is_logged_once(redis_url: str):
     async with open_redis(redis_url) as board, Redis.from_url(redis_url) as other:
         await other.lpush(KEY, "x")
-        with pytest.raises(BoardError, match="refused: WRONGTYPE"):
-            await board.load()
+        with capture_logs() as logs:
+            assert await board.load() is None
+            assert await board.load() is None
+        assert [entry["event"] for entry in logs] == ["board document not used"]
         await board.save(SNAPSHOT)  # SET replaces it
         assert await board.load() == SNAPSHOT
 

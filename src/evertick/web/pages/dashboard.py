@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from evertick.errors import ArchiveError, BoardUnavailable
+from evertick.errors import ArchiveError, BoardError
 from evertick.model import Receipt
 from evertick.web.pages import views
 from evertick.web.state import Web, web_of
@@ -47,7 +47,7 @@ async def dashboard(request: Request, part: str = "") -> Response:
     problem = ""
     try:
         document = web.feed.document(await web.feed.current(), spark=True)
-    except BoardUnavailable as error:
+    except BoardError as error:
         document, problem = web.feed.document(None), str(error)
     await asyncio.sleep(0)  # some milliseconds of work lie behind, and before: others first
     return await web.pages.send(
@@ -63,7 +63,7 @@ async def aside(web: Web) -> dict[str, Any]:
     """What stands beside the markets. A database that is away leaves its parts empty, and says so."""
     services = web.services
     now = services.clock.now()
-    with suppress(BoardUnavailable):  # the page itself says so
+    with suppress(BoardError):  # the page itself says so
         await web.feed.current()
     snapshot = web.feed.snapshot
     found: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from evertick.errors import BoardUnavailable
+from evertick.errors import BoardError
 from evertick.model import SlotState
 from evertick.web import shapes
 from evertick.web.auth import Writer, is_form
@@ -68,7 +68,7 @@ async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[by
     feed, seen = web.feed, 0
     yield b"retry: 3000\n\n"
     while not feed.closed:
-        with suppress(BoardUnavailable):  # nothing to send yet; the next heartbeat looks again
+        with suppress(BoardError):  # nothing to send yet; the next heartbeat looks again
             await feed.current()
         try:
             async with asyncio.timeout(web.services.settings.heartbeat_s):
