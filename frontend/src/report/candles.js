@@ -3,17 +3,45 @@
 import { CandlestickSeries, ColorType, createChart } from "lightweight-charts";
 import { colour, day, element, language, number, onTheme, say, undelta } from "./page.js";
 
+const LAST = 45;
+const DIGITS = new Map(
+  Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i))
+    .filter((character) => !'"\\<>&'.includes(character))
+    .map((character, i) => [character, i]),
+);
+
+/** Numbers from 0 on as reports/render/chart.py writes them: in base 45, the last digit of each from the first half. */
+function read(text) {
+  const numbers = [];
+  let before = 0;
+  for (const character of text) {
+    const digit = DIGITS.get(character);
+    if (digit < LAST) {
+      numbers.push(before * LAST + digit);
+      before = 0;
+    } else {
+      before = before * LAST + digit - LAST + 1;
+    }
+  }
+  return numbers;
+}
+
+const signed = (numbers) => numbers.map((n) => (n % 2 ? -(n + 1) / 2 : n / 2));
+
 /** Columns as the server packed them (reports/render/chart.py) to bars with times in seconds. */
 export function unpack({ p, d, c, o, h, l }) {
   const scale = 10 ** p;
-  const close = undelta(c);
-  return undelta(d).map((epochDay, i) => {
-    const open = (i ? close[i - 1] : close[0]) + o[i];
+  const close = undelta(signed(read(c)));
+  const opens = signed(read(o));
+  const highs = read(h);
+  const lows = read(l);
+  return undelta(signed(read(d))).map((epochDay, i) => {
+    const open = (i ? close[i - 1] : close[0]) + opens[i];
     return {
       time: epochDay * 86400,
       open: open / scale,
-      high: (Math.max(open, close[i]) + h[i]) / scale,
-      low: (Math.min(open, close[i]) - l[i]) / scale,
+      high: (Math.max(open, close[i]) + highs[i]) / scale,
+      low: (Math.min(open, close[i]) - lows[i]) / scale,
       close: close[i] / scale,
     };
   });

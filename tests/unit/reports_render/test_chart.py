@@ -7,7 +7,23 @@ from typing import Any
 
 import pytest
 
-from evertick.reports.render.chart import chart
+from evertick.reports.render.chart import ALPHABET, LAST, chart, signed, written
+
+
+def read(text: str) -> list[int]:
+    numbers, before = [], 0
+    for character in text:
+        digit = ALPHABET.index(character)
+        if digit < LAST:
+            numbers.append(before * LAST + digit)
+            before = 0
+        else:
+            before = before * LAST + digit - LAST + 1
+    return numbers
+
+
+def unsigned(text: str) -> list[int]:
+    return [-(n + 1) // 2 if n % 2 else n // 2 for n in read(text)]
 
 
 def unpacked(text: str) -> list[tuple[float, ...]]:
@@ -15,13 +31,14 @@ def unpacked(text: str) -> list[tuple[float, ...]]:
     packed = json.loads(text)
     scale = 10 ** packed["p"]
     out, day, close = [], 0, 0
-    for i, difference in enumerate(packed["c"]):
+    days, opens, highs, lows = unsigned(packed["d"]), unsigned(packed["o"]), read(packed["h"]), read(packed["l"])
+    for i, difference in enumerate(unsigned(packed["c"])):
         before = close
         close += difference
-        day += packed["d"][i]
-        opened = (before if i else close) + packed["o"][i]
-        high = max(opened, close) + packed["h"][i]
-        low = min(opened, close) - packed["l"][i]
+        day += days[i]
+        opened = (before if i else close) + opens[i]
+        high = max(opened, close) + highs[i]
+        low = min(opened, close) - lows[i]
         out.append((day, opened / scale, high / scale, low / scale, close / scale))
     return out
 
@@ -62,7 +79,19 @@ def test_unknown_prices_are_the_close_and_days_without_one_are_left_out() -> Non
 
 
 def test_a_year_is_small() -> None:
-    assert len(chart(bars(260, 6890.0, 2))) < 7000
+    assert len(chart(bars(260, 6890.0, 2))) < 3600
+
+
+def test_every_number_is_read_back_and_needs_no_escape() -> None:
+    numbers = [*range(5000), 10**6, 10**12]
+    text = written(numbers)
+    assert read(text) == numbers
+    assert not set(text) & set('"\\<>&')
+    assert json.loads(f'"{text}"') == text
+    with pytest.raises(ValueError, match="below 0"):
+        written([-1])
+    both = [n * sign for n in numbers for sign in (1, -1)]
+    assert unsigned(written(signed(both))) == both
 
 
 @pytest.mark.parametrize("close", [[], [math.nan]])
