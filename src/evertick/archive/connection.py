@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only, greenlet_spawn
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class Engine:
             try:
                 yield connection
             except BaseException:
-                await to_the_end(greenlet_spawn(transaction.rollback))
+                with suppress(DBAPIError):  # of a connection that is gone: what went wrong before says more
+                    await to_the_end(greenlet_spawn(transaction.rollback))
                 raise
             await self.spawn(transaction.commit)
 

@@ -222,6 +222,14 @@ class Ledger:
                   "progress": None}  # fmt: skip
         return await self._write(slot, values)
 
+    async def disown(self, owner: str, held: Sequence[str]) -> int:
+        """Hand back what ``owner`` leased without knowing: its claim was committed, and the connection broke before the
+        answer came. ``held`` are the slots that it does run. Returns how many there were."""
+        freed = {"state": SlotState.DUE, "owner": None, "lease_until": None, "attempts": slots.c.attempts - 1}
+        mine = and_(slots.c.state == SlotState.LEASED, slots.c.owner == owner, slots.c.id.not_in(held))
+        async with self._engine.begin() as connection:
+            return int((await connection.execute(update(slots).where(mine).values(**freed))).rowcount)
+
     async def reclaim(self, now: datetime) -> int:
         """Make every leased slot due again, the attempt counted; returns how many.
 

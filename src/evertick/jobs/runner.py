@@ -150,6 +150,8 @@ class Runner(Looping):
         self._asked: dict[tuple[str, str, str], asyncio.Task[Slot]] = {}
         self._once: set[str] = set()
         self._stopping = False
+        self._unsure = False
+        """A claim failed: it may have leased a slot all the same, which nobody would run as long as this process lives."""
 
     # --- for the rest of the process ---------------------------------------------------------------------------------
 
@@ -254,8 +256,12 @@ class Runner(Looping):
     async def _claim(self) -> bool:
         assert self._heartbeat is not None
         try:
+            if self._unsure:
+                await self._ledger.disown(self.owner, list(self._runs))
+                self._unsure = False
             slot = await self._ledger.claim(self.owner, self._claimable, self._clock.now(), self._heartbeat.lease_s)
         except Exception as error:  # noqa: BLE001 - the loop outlives the database; logged once
+            self._unsure = True
             self._health.failed(error)
             return False
         self._health.well()
@@ -317,7 +323,7 @@ class Runner(Looping):
 
     def _cancelled(self, run: _Run) -> Callable[[], Awaitable[Slot]] | None:
         if run.why == "fenced":
-            log.warning("lease lost, run cancelled", job=run.spec.name, slot=run.slot.id, token=run.slot.token)
+            log.warning("lease lost, run cancelled", job=run.spec.name, slot=run.slot.id, lease=run.slot.token)
             return None
         log.info("job handed back", job=run.spec.name, slot=run.slot.id)
         return lambda: self._ledger.release(run.slot)

@@ -85,6 +85,9 @@ class Ledger(Protocol):
 
     async def release(self, slot: Slot) -> Slot: ...
 
+    async def disown(self, owner: str, held: Sequence[str]) -> int:
+        """Hand back what ``owner`` has leased beside ``held``: a claim whose answer never came."""
+
     async def reclaim(self, now: datetime) -> int:
         """Free every lease. Only for the one owner of a data folder, at its start: nobody else can be alive."""
 

@@ -242,6 +242,18 @@ async def test_a_released_slot_is_due_at_once_and_the_attempt_does_not_count(led
         await ledger.release(slot)
 
 
+async def test_an_owner_hands_back_what_it_leased_without_knowing(ledger: Ledger) -> None:
+    """Else nobody would run it as long as the owner lives: an owner never takes over from itself."""
+    await due_slot(ledger)
+    await due_slot(ledger, job="report")
+    held, lost = await claimed(ledger), await claimed(ledger, jobs={("default", "report"): 3})
+    assert await ledger.disown("b", []) == 0
+    assert await ledger.disown("a", [held.id]) == 1
+    assert (await ledger.get(held.id)).state == SlotState.LEASED
+    back = await ledger.get(lost.id)
+    assert (back.state, back.attempts, back.owner) == (SlotState.DUE, 0, None)
+
+
 async def test_the_owner_of_the_folder_frees_every_lease_at_its_start(ledger: Ledger) -> None:
     await due_slot(ledger)
     await due_slot(ledger, job="report")

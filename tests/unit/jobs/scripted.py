@@ -157,6 +157,13 @@ class MemoryLedger:
         held = self._held(slot)
         return self.put(held.with_(state=SlotState.DUE, owner=None, lease_until=None, attempts=held.attempts - 1))
 
+    async def disown(self, owner: str, held: Sequence[str]) -> int:
+        self._called("disown")
+        lost = [s for s in self.slots.values() if s.state == SlotState.LEASED and s.owner == owner and s.id not in held]
+        for slot in lost:
+            self.put(slot.with_(state=SlotState.DUE, owner=None, lease_until=None, attempts=slot.attempts - 1))
+        return len(lost)
+
     async def reclaim(self, now: datetime) -> int:
         raise NotImplementedError
 
