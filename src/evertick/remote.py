@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -42,13 +43,25 @@ def announced(settings: Settings, url: str) -> Iterator[None]:
 def find(settings: Settings) -> str | None:
     """The address of the running server, or None. A file left by a killed server does not count."""
     try:
-        told = json.loads((settings.data_dir / FILE).read_text())
-        os.kill(int(told["pid"]), 0)
-        return str(told["url"])
-    except PermissionError:
-        return str(told["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+        url = json.loads((settings.data_dir / FILE).read_text())["url"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return url if isinstance(url, str) and _held(lock_file(settings)) else None
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process holds the lock. Its number would not tell: another may have it by now, in a container surely."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 class Remote:
@@ -75,7 +88,10 @@ class Remote:
     @staticmethod
     def _answer(answer: Any) -> Any:
         if answer.status_code < 400:
-            return answer.json()
+            try:
+                return answer.json()
+            except ValueError as error:
+                raise EvertickError("what answers there is not Evertick: its answer is no JSON") from error
         try:
             problem = answer.json()
             text = problem.get("detail") or problem.get("title") or answer.reason_phrase
@@ -97,7 +113,10 @@ async def connect(settings: Settings, url: str) -> AsyncIterator[Remote]:
         try:
             yield Remote(client, url)
         except httpx2.TransportError as error:
-            raise EvertickError(f"the server at {url} does not answer: {error}") from error
+            raise EvertickError(
+                f"the server at {url} does not answer ({error or type(error).__name__})",
+                hint="Its log may say why; a server that hangs is to be stopped and started again.",
+            ) from error
 
 
 def lock_file(settings: Settings) -> Path:
