@@ -31,7 +31,9 @@ def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
         "import evertick.process, evertick.app, evertick.web.app, evertick.web.serve; "
         "print(*sorted({name.split('.')[0] for name in sys.modules} | set(sys.modules)))"
     )
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
     late = {"typer", "click", "rich", "alembic", "mako", "redis", "psycopg", "croniter", "prometheus_client", "babel",
             "numpy", "pandas", "sqlalchemy.orm", "evertick.simulator", "evertick.cli"}  # fmt: skip
     assert loaded & late == set()

@@ -89,7 +89,9 @@ def test_a_broken_file_is_said(tmp_path):
         load()
 
 
-@pytest.mark.parametrize(("text", "number"), [("256M", 256 << 20), ("1.5 GiB", 3 << 29), ("4096", 4096), ("1g", 1 << 30)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("256M", 256 << 20), ("1.5 GiB", 3 << 29), ("4096", 4096), ("1g", 1 << 30)]
+)
 def test_sizes(text, number):
     assert parse_bytes(text) == number
 

@@ -142,6 +142,7 @@ def _postgres_arguments(parsed: URL) -> dict[str, Any]:
     """
     given = parsed.query
     wait_ms = int(BUSY_TIMEOUT_S * 1000)
+    held_ms = int(wait_ms * 0.8)  # a peer stopped in a transaction lets go before those who wait for its locks give up
     defaults: dict[str, Any] = {
         "connect_timeout": 5,
         "keepalives_idle": 10,
@@ -149,7 +150,7 @@ def _postgres_arguments(parsed: URL) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
         "application_name": "evertick",
-        "options": f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={wait_ms - 1000}",
+        "options": f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={held_ms}",
     }
     return {name: value for name, value in defaults.items() if name not in given}
 
