@@ -12,11 +12,12 @@ export function foldTables() {
       table.dataset.all = "";
       continue;
     }
-    const button = element("button", { type: "button", class: "button more" }, say("Show all {total}", { total: rows.length }));
+    const button = element("button", { type: "button", class: "button" }, say("Show all {total}", { total: rows.length }));
+    const line = element("div", { class: "more" }, button);
     button.addEventListener("click", () => {
       table.dataset.all = "";
-      button.remove();
+      line.remove();
     });
-    table.parentElement.after(button);
+    table.parentElement.after(line);
   }
 }
