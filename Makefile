@@ -58,8 +58,8 @@ wheel: install .venv/dev  ## Build dist/*.whl and dist/*.tar.gz, page assets inc
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	@ls -1 dist
 
-bench: install .venv/dev  ## Measure speed and memory as ratios and against limits
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: install .venv/dev test-tools  ## Measure a running server from outside: start, memory, latency (ARGS="--servers" for Redis and PostgreSQL)
+	@$(BIN)/python benchmarks/serve.py $(ARGS)
 
 requirements: .venv/dev  ## Resolve and pin the requirements anew
 	@scripts/lock
