@@ -34,10 +34,14 @@ def document(snapshot: Snapshot | None, universe: Universe, now: datetime, *, sp
     if snapshot is None:
         return {"as_of": None, "quotes": [], "sources": []}
     quotes = []
+    states: dict[str, str] = {}  # by exchange: a dozen of them for all the instruments
     for quote in snapshot.quotes:
         instrument = universe.get(quote.id)
         if instrument is None:
             continue
+        exchange = instrument.exchange
+        if exchange not in states:
+            states[exchange] = session(exchange, now).value
         row: dict[str, Any] = {
             "id": quote.id,
             "name": instrument.name,
@@ -49,7 +53,7 @@ def document(snapshot: Snapshot | None, universe: Universe, now: datetime, *, sp
             "age_s": max(0, int((now - quote.as_of).total_seconds())),
             "fresh": fresh(quote, instrument, now),
             "source": quote.source,
-            "session": session(instrument.exchange, now).value,
+            "session": states[exchange],
         }
         if spark:
             row["spark"] = list(quote.spark)
