@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.util import await_only, greenlet_spawn
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class Engine:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
         """A connection for reading; what is not committed in it is rolled back."""
-        sync = await self.spawn(self.sync_engine.connect, undo=_close)
+        sync = await self.spawn(self.sync_engine.connect, undo=_give_back)
         try:
             yield Connection(sync, self)
         finally:
-            await to_the_end(greenlet_spawn(sync.close))
+            await to_the_end(greenlet_spawn(_give_back, sync))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
@@ -143,6 +143,17 @@ class Engine:
 
     async def dispose(self) -> None:
         await to_the_end(greenlet_spawn(self.sync_engine.dispose))
+
+
+def _give_back(sync: SyncConnection) -> None:
+    """Return a connection to the pool; one that died meanwhile is thrown away, and whoever used it has heard of that."""
+    try:
+        sync.close()
+    except DBAPIError:
+        with suppress(SQLAlchemyError):
+            sync.invalidate()
+        with suppress(SQLAlchemyError):
+            sync.close()
 
 
 def _begin_writing(sync: SyncConnection) -> Any:
@@ -196,7 +207,3 @@ async def to_the_end(work: Coroutine[Any, Any, T], undo: Callable[[T], Any] | No
     if not task.cancelled() and task.exception() is None and undo is not None:
         await to_the_end(greenlet_spawn(undo, task.result()))
     raise cancelled
-
-
-def _close(sync: SyncConnection) -> None:
-    sync.close()
