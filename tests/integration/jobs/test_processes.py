@@ -194,7 +194,11 @@ async def test_many_schedulers_and_workers_run_each_slot_once_though_they_are_ki
     await crew.disband()
     slots = (await archive.ledger.list(1000)).items
     done = {s.id for s in slots if s.state == SlotState.DONE}
-    assert done == {slot for slot, _, _ in await effects(archive)}
+    published = {slot for slot, _, _ in await effects(archive)}
+    assert done <= published
+    # Who was disbanded between publishing and finishing left a slot that the next start would finish.
+    cut_off = {s.id for s in slots if s.state in (SlotState.LEASED, SlotState.DUE)}
+    assert published - done <= cut_off
     assert_published_once(crew)
     assert not [s for s in slots if s.state == SlotState.FAILED]
     assert_no_overlap(crew)
