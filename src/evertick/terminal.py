@@ -18,10 +18,6 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def complain(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
 def as_json(value: Any) -> None:
     say(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
 

@@ -77,12 +77,6 @@ def _week(week: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]
     return weights, tuple(p / passed[-1] for p in passed), passed[-1]
 
 
-@cache
-def weekend_variance(week: tuple[float, ...]) -> float:
-    """Variance of one week in units of one full day's."""
-    return sum(w * w for w in week)
-
-
 def edge(key: str, block: int, week: tuple[float, ...]) -> float:
     """Level of the walk before the first day of ``block``; 0 at block 0; one weekday has variance 1."""
     if block == 0:

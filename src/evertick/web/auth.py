@@ -71,10 +71,6 @@ class Access:
     def csrf(self, session: str) -> str:
         return self._sign("csrf", session)
 
-    def may_write(self, request: Request) -> bool:
-        """Whether a page should offer what changes something."""
-        return not self.needs_token or self.session(request) is not None
-
     def page(self, request: Request) -> dict[str, Any]:
         """What every page knows of its reader."""
         session = self.session(request) if self.needs_token else None

@@ -9,8 +9,6 @@ from evertick.reports.blocks import Figure
 from evertick.reports.render.numbers import DASH
 from evertick.reports.render.words import Words, esc
 
-STEPS = ("d3", "d2", "d1", "d0", "u1", "u2", "u3")
-
 
 def step(value: float | None, low: float, high: float) -> str:
     """The class of a value on the diverging scale, neutral in the middle of ``low`` and ``high``."""
