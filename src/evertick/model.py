@@ -86,6 +86,15 @@ class Session(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Breadth:
+    """How many shares of a market rose, fell and stood still in its session."""
+
+    advances: int
+    declines: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """The latest known price of one instrument, with its own ``as_of`` (the provider's time, not ours)."""
 
@@ -102,6 +111,8 @@ class Quote:
     market_cap: float | None = None
     spark: tuple[float, ...] = ()
     """At most `SPARK_POINTS` recent prices, oldest first, for a sparkline."""
+    breadth: Breadth | None = None
+    """Of an index, where its source counts it."""
 
 
 SPARK_POINTS = 32
@@ -113,13 +124,26 @@ class SourceStatus:
 
     name: str
     state: str
-    """``ok``, ``partial`` (some instruments missing), ``failing``, ``resting`` (waits until ``retry_at``), ``off``."""
+    """``ok``, ``partial`` (some instruments missing), ``failing``, ``resting`` (not asked until ``retry_at``: a breaker, a
+    limit or a used-up quota), ``idle`` (nothing to ask it for now: markets closed, not due, or others answer), ``off``."""
     quotes: int = 0
     last_success: datetime | None = None
     error: str | None = None
+    """Of the last run; ``None`` when it went well."""
     error_kind: str | None = None
     retry_at: datetime | None = None
+    """The next probe of a source that is resting."""
     duration_s: float | None = None
+    title: str = ""
+    """The provider's name for people."""
+    last_error: str | None = None
+    """The newest error, kept after the source recovered; with ``last_error_at``."""
+    last_error_at: datetime | None = None
+    quota: int | None = None
+    """Requests a day that the provider grants; ``None``: it states no daily limit."""
+    quota_left: int | None = None
+    note: str | None = None
+    """Why it is off or idle, in plain words: ``no API key``, ``its markets are closed``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,12 @@ _BYTES = 64 << 10
 
 class Alternative:
     name = "alternative"
-    requests_per_s = (10, 60.0)
+    title = "alternative.me"
+    namespaces = ("alternative",)
+    per_day: int | None = None
+    every_s = 3600.0
+    needs_key = False
+    rate = (10, 60.0)
 
     def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None:
         self._clock = clock

@@ -42,7 +42,12 @@ _GLOBAL_BYTES = 512 << 10
 
 class CoinGecko:
     name = "coingecko"
-    requests_per_s = (5, 60.0)
+    title = "CoinGecko"
+    namespaces = ("coingecko",)
+    per_day: int | None = None
+    every_s = 0.0
+    needs_key = False
+    rate = (5, 60.0)
     """What the endpoint without a key bears: about five a minute."""
 
     def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None:

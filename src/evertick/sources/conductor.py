@@ -39,7 +39,7 @@ class Fetched:
 
 class Source(Protocol):
     name: str
-    requests_per_s: tuple[int, float]
+    rate: tuple[int, float]
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer: ...
 
@@ -59,7 +59,7 @@ class Conductor:
         self._seats = {
             source.name: _Seat(
                 source(clock, own.base_url, own.api_key.get_secret_value() if own.api_key else None),
-                _Courteous(http, None if own.base_url else AsyncLimiter(*source.requests_per_s)),
+                _Courteous(http, None if own.base_url else AsyncLimiter(*source.rate)),
                 own=own.base_url is not None,
             )
             for source in SOURCES

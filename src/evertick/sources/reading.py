@@ -35,6 +35,11 @@ class Answer:
     """Parts of the run that failed while others did not."""
 
 
+def symbol_of(instrument: Instrument, namespaces: Sequence[str]) -> str | None:
+    """What a source that reads ``namespaces`` knows the instrument by; the first that is there counts."""
+    return next((instrument.symbols[n] for n in namespaces if n in instrument.symbols), None)
+
+
 def number(value: object) -> float | None:
     """A finite JSON number; ``None`` for anything else, ``true`` and texts among them."""
     if isinstance(value, bool) or not isinstance(value, int | float):

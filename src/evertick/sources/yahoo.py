@@ -47,7 +47,12 @@ _NAN = math.nan
 
 class Yahoo:
     name = "yahoo"
-    requests_per_s = (30, 10.0)
+    title = "Yahoo Finance"
+    namespaces = ("yahoo",)
+    per_day: int | None = None
+    every_s = 0.0
+    needs_key = False
+    rate = (30, 10.0)
     """At most the first in every span of the second, in seconds."""
 
     def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None:

@@ -1,0 +1,97 @@
+"""Which sources there are: the built-in ones and those that installed packages bring (entry points ``evertick.sources``).
+
+A source's module is imported when it is switched on, not before: a dozen keyed providers cost nothing without a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol
+
+from evertick.model import Bars, Clock, Instrument
+from evertick.sources.http import Getter
+from evertick.sources.reading import Answer
+
+GROUP = "evertick.sources"
+
+
+class Source(Protocol):
+    """What every provider's class has. It owns nothing: ``http`` comes with each call.
+
+    A class that also has `HistorySource`'s ``bars`` is asked for daily bars.
+    """
+
+    name: str
+    title: str
+    """The provider's name for people."""
+    namespaces: tuple[str, ...]
+    """Where its symbols are found in `Instrument.symbols`, the first that is there counts: its own name, or one that
+    several providers share (``ticker``: US shares and funds; ``vn``: Vietnamese codes)."""
+    rate: tuple[int, float]
+    """At most so many requests in every span of so many seconds."""
+    per_day: int | None
+    """Requests that the provider grants a day; ``None``: it states none."""
+    every_s: float
+    """Its quotes are asked for no more often than this, because they do not change more often; 0: in every run."""
+    needs_key: bool
+
+    def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None: ...
+
+    async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
+        """The latest quotes of ``instruments``, all of which it has a symbol for.
+
+        A part that fails costs its own instruments (``failures``); raises `SourceError` when all of it does.
+        """
+
+
+class HistorySource(Source, Protocol):
+    bars_at_once: int
+    """Instruments that one call of ``bars`` takes: 1 where each costs a request, more where one answer holds many."""
+
+    async def bars(self, http: Getter, instruments: Sequence[Instrument], since: date) -> Sequence[Bars]:
+        """Daily bars from ``since`` on, today's unfinished one included; empty ones where it has none. Raises `SourceError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A source that could be switched on."""
+
+    name: str
+    title: str
+    needs_key: bool
+    where: str = ""
+    """``module:Class`` of a built-in source."""
+    point: EntryPoint | None = None
+    """Of one that an installed package brings."""
+
+    def load(self) -> type[Any]:
+        """Its class, imported now."""
+        if self.point is not None:
+            return self.point.load()  # type: ignore[no-any-return]
+        module, _, name = self.where.partition(":")
+        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+
+
+def _built_in(module: str, name: str, title: str, needs_key: bool = False) -> Listed:
+    return Listed(module, title, needs_key, f"evertick.sources.{module}:{name}")
+
+
+BUILT_IN = (
+    _built_in("coingecko", "CoinGecko", "CoinGecko"),
+    _built_in("alternative", "Alternative", "alternative.me"),
+    _built_in("yahoo", "Yahoo", "Yahoo Finance"),
+)
+"""In order of preference: an instrument is asked of the first that knows it, of the next when that one has no answer."""
+
+
+@cache
+def sources() -> tuple[Listed, ...]:
+    """All sources in order of preference: the built-in ones, then those of installed packages by name."""
+    known = {one.name for one in BUILT_IN}
+    found = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return BUILT_IN + tuple(Listed(p.name, p.name, False, point=p) for p in found if p.name not in known)
