@@ -72,9 +72,9 @@ class Listed:
     def load(self) -> type[Any]:
         """Its class, imported now."""
         if self.point is not None:
-            return self.point.load()  # type: ignore[no-any-return]
+            return self.point.load()
         module, _, name = self.where.partition(":")
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+        return getattr(import_module(module), name)
 
 
 def _built_in(module: str, name: str, title: str, needs_key: bool = False) -> Listed:
