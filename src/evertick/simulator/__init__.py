@@ -4,10 +4,11 @@ The offline demo, the tests and the soak get their prices here. Nothing is store
 seed, the instrument and the time.
 """
 
-from evertick.simulator.app import BASES, create_app
+from evertick.simulator.app import create_app
 from evertick.simulator.clock import MarketClock
 from evertick.simulator.faults import GROUPS, KINDS, PROVIDERS, Faults, Rule, parse_fault
 from evertick.simulator.market import Market
+from evertick.simulator.providers import BASES
 from evertick.simulator.serve import base_urls, run, serve, serve_forever
 
 __all__ = [

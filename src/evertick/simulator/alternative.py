@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from math import sqrt
 
 from starlette.requests import Request
 
-from evertick.simulator.answers import Answer
+from evertick.simulator.answers import Answer, Failure, RouteOf
 from evertick.simulator.hours import EPOCH
 from evertick.simulator.market import Market
 from evertick.simulator.noise import block_of, draws, normal
 
+BASE = "/alternative"
 FIRST_DAY = date(2018, 2, 1).toordinal()
 DAY = 86400
 _BANDS = ((25, "Extreme Fear"), (46, "Fear"), (55, "Neutral"), (76, "Greed"), (101, "Extreme Greed"))
@@ -51,3 +53,11 @@ async def fng(market: Market, request: Request) -> Answer:
     if data:
         data[0]["time_until_update"] = str(DAY - at % DAY)
     return Answer({"name": "Fear and Greed Index", "data": data, "metadata": {"error": None}})
+
+
+ROUTES: Sequence[RouteOf] = (("GET", "/fng/", fng), ("GET", "/fng", fng))
+FAILURES: Mapping[str, Failure] = {
+    "429": Answer({"error": "Too many requests", "metadata": {"error": "rate limit"}}, 429),
+    "401": Answer({"error": "unauthorized"}, 401),
+    "404": Answer({"name": "Fear and Greed Index", "data": [], "metadata": {"error": "not found"}}, 404),
+}

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+if TYPE_CHECKING:
+    from evertick.simulator.market import Market
+
 COMPRESS_FROM = 1024
+JSON = "application/json"
+CSV = "text/csv"
+XML = "text/xml"
+HTML = "text/html"
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     payload: Any
-    """JSON."""
+    """JSON; with any other ``media`` than `JSON` the body itself, text or bytes."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    media: str = JSON
+
+
+Endpoint: TypeAlias = "Callable[[Market, Request], Awaitable[Answer]]"
+RouteOf: TypeAlias = "tuple[str, str, Endpoint]"
+"""Method, path below the provider's base, endpoint."""
+Failure: TypeAlias = "Answer | Callable[[Market, Request], Answer]"
 
 
 def encode(payload: Any) -> bytes:
@@ -25,9 +41,16 @@ def encode(payload: Any) -> bytes:
     return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
+def body_of(answer: Answer) -> bytes:
+    """The bytes of an answer, uncompressed."""
+    if answer.media == JSON:
+        return encode(answer.payload)
+    return answer.payload if isinstance(answer.payload, bytes) else str(answer.payload).encode()
+
+
 def respond(request: Request, answer: Answer) -> Response:
     """The answer as the provider would send it, compressed where the client takes it."""
-    return body_response(request, encode(answer.payload), answer.status, answer.headers)
+    return body_response(request, body_of(answer), answer.status, answer.headers, answer.media)
 
 
 def body_response(
@@ -35,7 +58,7 @@ def body_response(
     body: bytes,
     status: int = 200,
     headers: dict[str, str] | None = None,
-    media: str = "application/json",
+    media: str = JSON,
 ) -> Response:
     found = dict(headers or {})
     if len(body) >= COMPRESS_FROM and "gzip" in request.headers.get("accept-encoding", ""):

@@ -1,9 +1,8 @@
-"""The simulator's web application: three providers and a control route, each provider behind the faults in force."""
+"""The simulator's web application: the providers and a control route, each provider behind the faults in force."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,31 +12,27 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from evertick.errors import SettingsError
-from evertick.simulator import alternative, coingecko, yahoo
-from evertick.simulator.answers import Answer, respond
+from evertick.simulator.answers import Endpoint, respond
 from evertick.simulator.broken import broken, consent
-from evertick.simulator.faults import GROUPS, KINDS, PROVIDERS, Faults
+from evertick.simulator.faults import GROUPS, KINDS, Faults
 from evertick.simulator.market import Market
+from evertick.simulator.providers import BASES, PROVIDERS, Provider
 
 MAX_BODY = 64 << 10
-BASES = {"yahoo": "/yahoo", "coingecko": "/coingecko/api/v3", "alternative": "/alternative"}
-"""What follows the simulator's own address in a provider's ``BASE_URL``."""
-
-Endpoint = Callable[[Market, Request], Awaitable[Answer]]
 
 
 def create_app(market: Market, faults: Faults | None = None) -> Starlette:
     """An ASGI application that answers as the providers would, of ``market``, with ``faults``."""
     faults = faults if faults is not None else Faults(seed=market.seed)
 
-    def provider(name: str, path: str, endpoint: Endpoint) -> Route:
+    def route(provider: Provider, method: str, path: str, endpoint: Endpoint) -> Route:
         async def answer(request: Request) -> Response:
-            kind = faults.choose(name)
+            kind = faults.choose(provider.name)
             if kind is None:
                 return respond(request, await endpoint(market, request))
-            return await broken(kind, name, request, lambda: endpoint(market, request))
+            return await broken(kind, provider, market, request, lambda: endpoint(market, request))
 
-        return Route(BASES[name] + path, answer)
+        return Route(provider.base + path, answer, methods=[method])
 
     async def read_faults(request: Request) -> Response:
         return JSONResponse({"faults": [str(r) for r in faults.rules], "kinds": dict(KINDS), "groups": dict(GROUPS)})
@@ -72,7 +67,7 @@ def create_app(market: Market, faults: Faults | None = None) -> Starlette:
     async def index(request: Request) -> Response:
         lines = [
             f"Evertick's simulated market of {len(market.instruments)} instruments, seed {market.seed}.",
-            "Providers: " + ", ".join(BASES[name] for name in PROVIDERS),
+            "Providers: " + ", ".join(BASES.values()),
             "Control: GET, POST /control/faults; GET /control/stats; GET, POST /control/clock",
         ]
         return PlainTextResponse("\n".join(lines) + "\n")
@@ -81,16 +76,7 @@ def create_app(market: Market, faults: Faults | None = None) -> Starlette:
         return consent()
 
     routes = [
-        provider("yahoo", "/v8/finance/chart/{symbol}", yahoo.chart),
-        provider("yahoo", "/v7/finance/spark", yahoo.spark),
-        provider("yahoo", "/v8/finance/spark", yahoo.spark_v8),
-        provider("yahoo", "/v7/finance/quote", yahoo.quote),
-        provider("coingecko", "/global", coingecko.global_),
-        provider("coingecko", "/simple/price", coingecko.simple_price),
-        provider("coingecko", "/coins/markets", coingecko.markets),
-        provider("coingecko", "/{rest:path}", coingecko.missing),
-        provider("alternative", "/fng/", alternative.fng),
-        provider("alternative", "/fng", alternative.fng),
+        *(route(provider, *one) for provider in PROVIDERS.values() for one in provider.routes),
         Route("/control/faults", read_faults, methods=["GET"]),
         Route("/control/faults", change_faults, methods=["POST"]),
         Route("/control/stats", stats),

@@ -15,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from evertick.simulator.answers import Answer, body_response, encode, respond
+from evertick.simulator.answers import JSON, Answer, body_of, body_response, encode, respond
 from evertick.simulator.faults import SPOILED
+from evertick.simulator.market import Market
+from evertick.simulator.providers import Provider
 from evertick.simulator.spoil import spoil
 
 TRANSPORT = "evertick.transport"
@@ -27,7 +29,6 @@ HANG = 120.0
 LATE = 2.0
 RETRY_AFTER = {"429": "7", "418": "60", "503": "30"}
 
-_JSON = "application/json"
 _CHALLENGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title><meta charset="utf-8">
 <meta name="robots" content="noindex,nofollow"></head><body><div class="main-wrapper" role="main"><noscript>Enable
 JavaScript and cookies to continue</noscript></div><script src="/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1">
@@ -37,34 +38,9 @@ _WORK = """<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="robots" 
 _DOWN = "<!DOCTYPE html><html><head><title>Yahoo</title></head><body><h1>Will be right back...</h1></body></html>"
 _CONSENT = """<!DOCTYPE html><html lang="en"><head><title>Your privacy choices</title></head><body><form method="post">
 <button name="agree" value="agree">Accept all</button></form></body></html>"""
-_RATE_LIMITS: dict[str, Any] = {
-    "yahoo": {
-        "finance": {"result": None, "error": {"code": "Too Many Requests", "description": "Rate limit exceeded"}}
-    },
-    "coingecko": {
-        "status": {
-            "error_code": 429,
-            "error_message": "You've exceeded the Rate Limit. Please visit https://www.coingecko.com/en/api/pricing "
-            "to subscribe to our API plans for higher rate limits.",
-        }
-    },
-    "alternative": {"error": "Too many requests", "metadata": {"error": "rate limit"}},
-}
-_NOT_FOUND: dict[str, Any] = {
-    "yahoo": {
-        "chart": {
-            "result": None,
-            "error": {"code": "Not Found", "description": "No data found, symbol may be delisted"},
-        }
-    },
-    "coingecko": {"error": "coin not found"},
-    "alternative": {"name": "Fear and Greed Index", "data": [], "metadata": {"error": "not found"}},
-}
-_UNAUTHORIZED: dict[str, Any] = {
-    "yahoo": {"finance": {"result": None, "error": {"code": "Unauthorized", "description": "Invalid Crumb"}}},
-    "coingecko": {"status": {"error_code": 10002, "error_message": "API Key Missing"}},
-    "alternative": {"error": "unauthorized"},
-}
+_RATE_LIMIT = {"error": "Too many requests"}
+_NOT_FOUND = {"error": "not found"}
+_UNAUTHORIZED = {"error": "unauthorized"}
 _FORBIDDEN = {"error": {"code": 1020, "message": "Access denied"}}
 _BAN = {
     "code": -1003,
@@ -75,28 +51,36 @@ _LOCATION = {"code": 0, "msg": "Service unavailable from a restricted location a
 Handler = Callable[[], Awaitable[Answer]]
 
 
-async def broken(kind: str, provider: str, request: Request, handler: Handler) -> Response:
+async def broken(kind: str, provider: Provider, market: Market, request: Request, handler: Handler) -> Response:
     """The answer to ``request`` with the fault ``kind``; ``handler`` makes the right one."""
     if kind in SPOILED:
         answer = await handler()
         if answer.status != 200:
             return respond(request, answer)
-        return respond(request, Answer(spoil(kind, answer.payload)))
-    if (fixed := _fixed(kind, provider, request)) is not None:
+        return respond(request, Answer(spoil(kind, answer.payload)) if answer.media == JSON else answer)
+    if (own := provider.failures.get(kind)) is not None:
+        return _own(kind, own(market, request) if callable(own) else own)
+    if (fixed := _fixed(kind, request)) is not None:
         return fixed
     if kind in ("reset", "close", "garbage", "tls"):
         return Severed(kind)
     if kind == "hang":
         return Severed("close", after=HANG)
     if kind == "endless":
-        return _Unbounded(_endless(request), media_type=_JSON)
+        return _Unbounded(_endless(request), media_type=JSON)
     if kind == "late":
         await _wait(request, LATE)
         return respond(request, await handler())
-    return _damaged(kind, request, encode((await handler()).payload))
+    return _damaged(kind, request, await handler())
 
 
-def _fixed(kind: str, provider: str, request: Request) -> Response | None:
+def _own(kind: str, answer: Answer) -> Response:
+    """What the provider itself says, with ``Retry-After`` where the fault has one and the provider none."""
+    headers = {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
+    return Response(body_of(answer), answer.status, headers | answer.headers, answer.media)
+
+
+def _fixed(kind: str, request: Request) -> Response | None:
     """Answers that do not depend on the right one."""
     html: dict[str, tuple[int, str]] = {
         "challenge": (200, _CHALLENGE), "pow": (200, _WORK), "down": (200, _DOWN), "401html": (401, _page("401 Unauthorized")),
@@ -105,29 +89,23 @@ def _fixed(kind: str, provider: str, request: Request) -> Response | None:
         "504": (504, _page("504 Gateway Time-out")),
     }  # fmt: skip
     json: dict[str, tuple[int, Any]] = {
-        "200ratelimit": (200, _RATE_LIMITS[provider]), "401": (401, _UNAUTHORIZED[provider]), "403": (403, _FORBIDDEN),
-        "404": (404, _NOT_FOUND[provider]), "418": (418, _BAN), "451": (451, _LOCATION),
+        "200ratelimit": (200, _RATE_LIMIT), "401": (401, _UNAUTHORIZED), "403": (403, _FORBIDDEN),
+        "404": (404, _NOT_FOUND), "418": (418, _BAN), "429": (429, _RATE_LIMIT), "451": (451, _LOCATION),
     }  # fmt: skip
-    if provider == "yahoo" and "spark" in request.url.path:
-        json["404"] = (404, {"spark": _NOT_FOUND["yahoo"]["chart"]})
     headers = {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
     if kind in html:
         if kind == "challenge":
             headers["cf-mitigated"] = "challenge"
         return Response(html[kind][1], html[kind][0], headers, "text/html")
     if kind in json:
-        return Response(encode(json[kind][1]), json[kind][0], headers, _JSON)
+        return Response(encode(json[kind][1]), json[kind][0], headers, JSON)
     match kind:
-        case "429" if provider == "yahoo":
-            return Response("Too Many Requests\r\n", 429, headers, "text/plain")
-        case "429":
-            return Response(encode(_RATE_LIMITS[provider]), 429, headers, _JSON)
         case "429text":
             return Response("Edge: Too Many Requests", 429, media_type="text/plain")
         case "204":
             return Response(status_code=204)
         case "empty":
-            return Response(b"", 200, media_type=_JSON)
+            return Response(b"", 200, media_type=JSON)
         case "redirect":
             return Response(
                 status_code=302, headers={"location": "/consent.yahoo.com/v2/collectConsent?sessionId=simulated"}
@@ -135,30 +113,29 @@ def _fixed(kind: str, provider: str, request: Request) -> Response | None:
         case "loop":
             return Response(status_code=302, headers={"location": str(request.url)})
         case "deep":
-            return Response(b"[" * 200_000 + b"]" * 200_000, media_type=_JSON)
+            return Response(b"[" * 200_000 + b"]" * 200_000, media_type=JSON)
         case "bomb":
-            return Response(_bomb(), headers={"content-encoding": "gzip"}, media_type=_JSON)
+            return Response(_bomb(), headers={"content-encoding": "gzip"}, media_type=JSON)
         case "badgzip":
-            return Response(
-                b"\x1f\x8b" + b"not gzip at all" * 8, headers={"content-encoding": "gzip"}, media_type=_JSON
-            )
+            return Response(b"\x1f\x8b" + b"not gzip at all" * 8, headers={"content-encoding": "gzip"}, media_type=JSON)
     return None
 
 
-def _damaged(kind: str, request: Request, body: bytes) -> Response:
+def _damaged(kind: str, request: Request, answer: Answer) -> Response:
     """The right answer, and something happens to its bytes."""
+    body, media = body_of(answer), answer.media
     match kind:
         case "truncated":
-            return body_response(request, body[: len(body) // 2])
+            return body_response(request, body[: len(body) // 2], media=media)
         case "wrongtype":
             return body_response(request, body, media="text/html; charset=utf-8")
         case "badutf8":
             middle = body.index(b'"') + 1 if b'"' in body else 0
-            return Response(body[:middle] + b"\xff\xfe\xc3\x28" + body[middle:], media_type=_JSON)
+            return Response(body[:middle] + b"\xff\xfe\xc3\x28" + body[middle:], media_type=media)
         case "cut":
-            return Severed("cut", body)
+            return Severed("cut", body, media=media)
         case "drip":
-            return _Unbounded(_drip(request, body), media_type=_JSON)
+            return _Unbounded(_drip(request, body), media_type=media)
     raise AssertionError(f"no answer for the fault {kind}")
 
 
@@ -238,8 +215,8 @@ class Severed(Response):
     ASGI server the answer breaks off.
     """
 
-    def __init__(self, how: str, body: bytes = b"", after: float = 0.0) -> None:
-        super().__init__(body, media_type=_JSON)
+    def __init__(self, how: str, body: bytes = b"", after: float = 0.0, media: str = JSON) -> None:
+        super().__init__(body, media_type=media)
         self._how, self._after = how, after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

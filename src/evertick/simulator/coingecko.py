@@ -6,7 +6,7 @@ Like the real one it looks at the market once a minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +14,13 @@ from typing import Any
 from starlette.requests import Request
 
 from evertick.model import Instrument
-from evertick.simulator.answers import Answer
+from evertick.simulator.answers import Answer, Failure, RouteOf
 from evertick.simulator.hours import EPOCH
 from evertick.simulator.market import Market
 from evertick.simulator.paths import DayBar
 from evertick.simulator.traits import CURRENCIES, hashed
 
+BASE = "/coingecko/api/v3"
 MINUTE = 60
 DAY = 86400
 SPARK_HOURS = 168
@@ -240,3 +241,24 @@ def _rate(unit: str) -> float | None:
 def _amount(value: float) -> float | int:
     """CoinGecko writes whole numbers without a point."""
     return int(value) if abs(value) >= 1e6 or value == int(value) else value
+
+
+ROUTES: Sequence[RouteOf] = (
+    ("GET", "/global", global_),
+    ("GET", "/simple/price", simple_price),
+    ("GET", "/coins/markets", markets),
+    ("GET", "/{rest:path}", missing),
+)
+_RATE_LIMIT = {
+    "status": {
+        "error_code": 429,
+        "error_message": "You've exceeded the Rate Limit. Please visit https://www.coingecko.com/en/api/pricing "
+        "to subscribe to our API plans for higher rate limits.",
+    }
+}
+FAILURES: Mapping[str, Failure] = {
+    "429": Answer(_RATE_LIMIT, 429),
+    "200ratelimit": Answer(_RATE_LIMIT),
+    "401": Answer({"status": {"error_code": 10002, "error_message": "API Key Missing"}}, 401),
+    "404": Answer({"error": "coin not found"}, 404),
+}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from evertick.errors import SettingsError
 from evertick.simulator.noise import draws
+from evertick.simulator.providers import BASES
 
-PROVIDERS = ("yahoo", "coingecko", "alternative")
+PROVIDERS = tuple(BASES)
 ALL = "all"
 
 ANSWERED: Mapping[str, str] = {

@@ -15,11 +15,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from evertick.errors import SettingsError
 from evertick.model import Instrument
-from evertick.simulator.app import BASES, create_app
+from evertick.simulator.app import create_app
 from evertick.simulator.broken import CLOSING, TRANSPORT
 from evertick.simulator.clock import MarketClock
 from evertick.simulator.faults import Faults
 from evertick.simulator.market import Market
+from evertick.simulator.providers import BASES
 
 
 class _Wire(HttpToolsProtocol):

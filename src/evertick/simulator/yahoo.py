@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from starlette.requests import Request
 
 from evertick.model import Group, Instrument
-from evertick.simulator.answers import Answer
+from evertick.simulator.answers import TEXT, Answer, Failure, RouteOf
 from evertick.simulator.hours import EPOCH, Hours
 from evertick.simulator.market import Candles, Market, Tick
 from evertick.simulator.noise import BLOCK, FIRST_DAY, block_of, draws
 
+BASE = "/yahoo"
 SPARK_SYMBOLS = 20
 """More are answered with 400."""
 RANGES = ("1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max")
@@ -395,3 +396,22 @@ def meta(market: Market, instrument: Instrument, window: Window) -> dict[str, An
     if window.intraday:
         found |= {"previousClose": tick.previous_close, "scale": 3, "tradingPeriods": [[regular]]}
     return found
+
+
+def _not_found(market: Market, request: Request) -> Answer:
+    refused = Refused(404, "Not Found", "No data found, symbol may be delisted")
+    return refused.answer("spark" if "spark" in request.url.path else "chart")
+
+
+ROUTES: Sequence[RouteOf] = (
+    ("GET", "/v8/finance/chart/{symbol}", chart),
+    ("GET", "/v7/finance/spark", spark),
+    ("GET", "/v8/finance/spark", spark_v8),
+    ("GET", "/v7/finance/quote", quote),
+)
+FAILURES: Mapping[str, Failure] = {
+    "429": Answer("Too Many Requests\r\n", 429, media=TEXT),
+    "200ratelimit": Refused(200, "Too Many Requests", "Rate limit exceeded").answer("finance"),
+    "401": Refused(401, "Unauthorized", "Invalid Crumb").answer("finance"),
+    "404": _not_found,
+}
