@@ -29,6 +29,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "report_parts": {"report": "20261123T093000-1bdac559", "token": 3, "part": "html", "seq": 0, "body": b"\x1f\x8b\x00"},
     "assets": {"hash": "a" * 64, "kind": "css", "size": 10, "created": 1, "body": b"\x00\xff"},
     "bars": {"instrument": "SPX", "year": 2026, "updated": 1, "body": b"B1"},
+    "bar_series": {"instrument": "SPX", "source": "yahoo", "since": 739_500, "checked": 1},
+    "quote_log": {"at": 1_795_426_200_000_000, "body": b"R1"},
+    "quotes": {"day": 739_943, "instrument": "SPX", "body": b"Q1"},
+    "source_usage": {"source": "twelvedata", "day": 739_943, "requests": 799},
     "receipts": {
         "job": "report", "component": "save", "started": 1, "duration_s": 0.5, "outcome": "ok", "blocks_before": 1,
         "blocks_after": 2, "tasks_delta": 0, "overlapped": False, "release_s": 0.1, "pid": 7,
@@ -44,9 +48,14 @@ def url(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def fill(url: str) -> None:
+FIRST = ("slots", "schedules", "reports", "report_parts", "assets", "bars", "receipts")
+"""The tables of revision 0001."""
+
+
+def fill(url: str, *names: str) -> None:
     with sync_engine(url).connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        for name, row in ROWS.items():
+        for name in names or ROWS:
+            row = ROWS[name]
             columns = ", ".join(row)
             marks = ", ".join(f":{column}" for column in row)
             connection.execute(text(f"INSERT INTO {name} ({columns}) VALUES ({marks})"), row)
@@ -157,6 +166,25 @@ def test_one_revision_at_a_time_with_rows(url: str) -> None:
         assert current(url) == (None if revision == "base" else revision)
     for revision in reversed(revisions):
         assert upgrade(url, revision) == revision
+
+
+def test_history_keeps_every_row_of_the_first_tables(url: str) -> None:
+    """0002, both ways: a server that was upgraded has what it had, and knows when its bars were last looked at."""
+
+    def held(connection: Connection) -> dict[str, list[Any]]:
+        return {name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))] for name in FIRST}
+
+    upgrade(url, "0001")
+    fill(url, *FIRST)
+    before = ask(url, held)
+    assert all(len(rows) == 1 for rows in before.values())
+    assert upgrade(url, "0002") == "0002"
+    assert ask(url, held) == before
+    series = ask(url, lambda c: c.execute(text("SELECT instrument, source, since, checked FROM bar_series")).all())
+    assert [tuple(row) for row in series] == [("SPX", None, None, 1)]
+    downgrade(url, "0001")
+    assert ask(url, held) == before
+    assert tables(url) == {*FIRST, "alembic_version"}
 
 
 def test_a_newer_schema_is_not_touched(url: str) -> None:

@@ -14,6 +14,7 @@ from evertick.archive.ledger import Ledger
 from evertick.archive.lock import owned
 from evertick.archive.receipts import ReceiptStore
 from evertick.archive.reports import ReportStore
+from evertick.archive.usage import UsageStore
 from evertick.errors import SchemaMismatch
 from evertick.model import Clock
 
@@ -28,6 +29,7 @@ class Archive:
         self.reports = ReportStore(engine, clock)
         self.bars = BarStore(engine, clock)
         self.receipts = ReceiptStore(engine)
+        self.usage = UsageStore(engine)
         self.ledger = Ledger(engine, url)
 
     def connections(self) -> int:

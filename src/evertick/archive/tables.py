@@ -153,6 +153,39 @@ bars = Table(
     Column("body", LargeBinary, nullable=False),  # packed columns, see archive/bars.py
 )
 
+bar_series = Table(
+    "bar_series",
+    metadata,
+    Column("instrument", String(32), primary_key=True),
+    Column("source", String(32)),  # of the newest bars; NULL: not known
+    Column("since", Integer),  # proleptic ordinal of the first day that was asked for; NULL: not known
+    Column("checked", Instant, nullable=False),  # when a source last answered, with bars or without
+)
+
+quote_log = Table(
+    "quote_log",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),  # when the refresh ended
+    Column("body", LargeBinary, nullable=False),  # its new quotes, see archive/quote_packing.py
+)
+
+quotes = Table(
+    "quotes",
+    metadata,
+    Column("day", Integer, primary_key=True),  # proleptic ordinal, UTC; first, so that old days lie together
+    Column("instrument", String(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # packed columns, see archive/quote_packing.py
+)
+
+source_usage = Table(
+    "source_usage",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("day", Integer, primary_key=True),  # proleptic ordinal, UTC
+    Column("requests", Integer, nullable=False),
+)
+
 receipts = Table(
     "receipts",
     metadata,
