@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from evertick.model import SPARK_POINTS, Quote, Snapshot, SourceStatus
+from evertick.model import SPARK_POINTS, Breadth, Quote, Snapshot, SourceStatus
 from evertick.sessions import fresh, session
 from evertick.universe import Universe
 
 SCHEMA = "evertick.market_indices/1"
+_BREADTH = ("advances", "declines", "unchanged")
 _NUMBERS = ("change_pct", "previous_close", "day_high", "day_low", "volume", "market_cap")
 
 
@@ -62,14 +64,9 @@ def document(snapshot: Snapshot | None, universe: Universe, now: datetime, *, sp
 
 
 def source(status: SourceStatus) -> dict[str, Any]:
-    return {
-        "name": status.name,
-        "state": status.state,
-        "quotes": status.quotes,
-        "last_success": iso(status.last_success) if status.last_success else None,
-        "error": status.error,
-        "retry_at": iso(status.retry_at) if status.retry_at else None,
-    }
+    """What `evertick.model.SourceStatus` says of a source, as JSON."""
+    row = {field.name: getattr(status, field.name) for field in fields(status)}
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def dumps(snapshot: Snapshot, universe: Universe | None = None) -> bytes:
@@ -79,7 +76,7 @@ def dumps(snapshot: Snapshot, universe: Universe | None = None) -> bytes:
             "schema": SCHEMA,
             "as_of": iso(snapshot.as_of),
             "quotes": [_kept(q, universe) for q in snapshot.quotes],
-            "sources": [source(s) | {"error_kind": s.error_kind, "duration_s": s.duration_s} for s in snapshot.sources],
+            "sources": [source(s) for s in snapshot.sources],
         },
         ensure_ascii=False,
         allow_nan=False,
@@ -93,6 +90,8 @@ def _kept(quote: Quote, universe: Universe | None) -> dict[str, Any]:
         row |= {"name": instrument.name, "group": instrument.group.value, "currency": instrument.currency}
     row |= {"price": quote.price, "as_of": iso(quote.as_of), "source": quote.source}
     row |= {name: value for name in _NUMBERS if (value := getattr(quote, name)) is not None}
+    if quote.breadth is not None:
+        row["breadth"] = {name: getattr(quote.breadth, name) for name in _BREADTH}
     if quote.spark:
         row["spark"] = quote.spark
     return row
@@ -125,24 +124,44 @@ def _quote(row: Mapping[str, Any]) -> Quote:
         price=price,
         as_of=_instant(row, "as_of"),
         source=_text(row, "source"),
+        change_pct=_number(row, "change_pct"),
+        previous_close=_number(row, "previous_close"),
+        day_high=_number(row, "day_high"),
+        day_low=_number(row, "day_low"),
+        volume=_number(row, "volume"),
+        market_cap=_number(row, "market_cap"),
         spark=_finites(spark),
-        **{name: _number(row, name) for name in _NUMBERS},
+        breadth=_breadth(row.get("breadth")),
     )
 
 
+def _breadth(counts: object) -> Breadth | None:
+    if counts is None:
+        return None
+    if not isinstance(counts, dict):
+        raise NotASnapshot("breadth is not an object")
+    return Breadth(*(_count(counts, name) or 0 for name in _BREADTH))
+
+
 def _status(row: Mapping[str, Any]) -> SourceStatus:
-    quotes = row.get("quotes")
-    if not isinstance(quotes, int):
+    quotes = _count(row, "quotes")
+    if quotes is None:
         raise NotASnapshot("a source's quotes are not counted")
     return SourceStatus(
         name=_text(row, "name"),
         state=_text(row, "state"),
         quotes=quotes,
-        last_success=_instant(row, "last_success") if row.get("last_success") is not None else None,
-        error=_text(row, "error") if row.get("error") is not None else None,
-        error_kind=_text(row, "error_kind") if row.get("error_kind") is not None else None,
-        retry_at=_instant(row, "retry_at") if row.get("retry_at") is not None else None,
+        last_success=_instant_or_none(row, "last_success"),
+        error=_text_or_none(row, "error"),
+        error_kind=_text_or_none(row, "error_kind"),
+        retry_at=_instant_or_none(row, "retry_at"),
         duration_s=_number(row, "duration_s"),
+        title=_text_or_none(row, "title") or "",
+        last_error=_text_or_none(row, "last_error"),
+        last_error_at=_instant_or_none(row, "last_error_at"),
+        quota=_count(row, "quota"),
+        quota_left=_count(row, "quota_left"),
+        note=_text_or_none(row, "note"),
     )
 
 
@@ -157,6 +176,23 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str):
         raise NotASnapshot(f"{name} is not a text")
+    return value
+
+
+def _text_or_none(row: Mapping[str, Any], name: str) -> str | None:
+    return None if row.get(name) is None else _text(row, name)
+
+
+def _instant_or_none(row: Mapping[str, Any], name: str) -> datetime | None:
+    return None if row.get(name) is None else _instant(row, name)
+
+
+def _count(row: Mapping[str, Any], name: str) -> int | None:
+    value = row.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise NotASnapshot(f"{name} is not a count")
     return value
 
 

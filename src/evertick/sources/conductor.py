@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import stamina
@@ -16,15 +16,15 @@ from aiolimiter import AsyncLimiter
 from evertick.errors import SettingsError, SourceError, SourceMalformed, SourceRateLimited, SourceUnavailable
 from evertick.model import Bars, Clock, Instrument, Quote, SourceStatus
 from evertick.settings import SourceSettings
-from evertick.sources import SOURCES
 from evertick.sources.http import Getter
 from evertick.sources.judging import assign, on_scale, rest, status
+from evertick.sources.listing import Source, sources
 from evertick.sources.reading import Answer
 from evertick.sources.yahoo import CHART, Yahoo
-from evertick.universe import SOURCES as SHOWN
 from evertick.universe import Universe
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 BUDGET_S = 45.0
 """What one source may take of one run, whatever it sends; then the run goes on without the rest of it."""
@@ -35,13 +35,6 @@ TRIES = 2
 class Fetched:
     quotes: tuple[Quote, ...]
     statuses: tuple[SourceStatus, ...]
-
-
-class Source(Protocol):
-    name: str
-    rate: tuple[int, float]
-
-    async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer: ...
 
 
 class Conductor:
@@ -62,8 +55,9 @@ class Conductor:
                 _Courteous(http, None if own.base_url else AsyncLimiter(*source.rate)),
                 own=own.base_url is not None,
             )
-            for source in SOURCES
-            if (own := chosen.get(source.name, SourceSettings())).enabled
+            for listed in sources()
+            if (own := chosen.get(listed.name, SourceSettings())).enabled and (own.api_key or not listed.needs_key)
+            for source in [listed.load()]
         }
         self._known: dict[str, tuple[float, int]] = {}
         self._statuses: tuple[SourceStatus, ...] = ()
@@ -78,10 +72,11 @@ class Conductor:
         now = self._clock.now()
         resting = {name for name, seat in self._seats.items() if seat.rests(now)}
         unwell = {name for name, seat in self._seats.items() if seat.failed_runs}
-        work = assign(self._universe.instruments, list(self._seats), unwell, resting)
+        namespaces = {name: seat.source.namespaces for name, seat in self._seats.items()}
+        work = assign(self._universe.instruments, namespaces, unwell, resting)
         answers = await asyncio.gather(*(self._run(seat, work[name], now) for name, seat in self._seats.items()))
         by_name = {seat.source.name: seat.status for seat in self._seats.values()}
-        self._statuses = tuple(by_name.get(name) or SourceStatus(name, "off") for name in SHOWN)
+        self._statuses = tuple(by_name.get(one.name) or SourceStatus(one.name, "off") for one in sources())
         chosen: dict[str, Quote] = {}
         for quotes in answers:  # the preferred source first: where two answered for one instrument, its price counts
             for quote in quotes:
@@ -178,6 +173,38 @@ class _Courteous:
         *,
         at_most: int | None = None,
     ) -> Any:
+        return await self._asked(
+            provider, url, lambda: self._http.get_json(provider, url, params, headers, at_most=at_most)
+        )
+
+    async def post_json(
+        self,
+        provider: str,
+        url: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        *,
+        at_most: int | None = None,
+    ) -> Any:
+        return await self._asked(
+            provider, url, lambda: self._http.post_json(provider, url, body, headers, at_most=at_most)
+        )
+
+    async def get_text(
+        self,
+        provider: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        form: Literal["csv", "xml"],
+        at_most: int | None = None,
+    ) -> bytes:
+        return await self._asked(
+            provider, url, lambda: self._http.get_text(provider, url, params, headers, form=form, at_most=at_most)
+        )
+
+    async def _asked(self, provider: str, url: str, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout_at(self._deadline):
                 async for attempt in stamina.retry_context(
@@ -186,7 +213,7 @@ class _Courteous:
                     with attempt:
                         if self._limiter is not None:
                             await self._limiter.acquire()
-                        return await self._http.get_json(provider, url, params, headers, at_most=at_most)
+                        return await ask()
         except TimeoutError:
             raise SourceUnavailable(
                 provider, urlsplit(url).path, f"no answer within the {BUDGET_S:g} s of a run"
@@ -220,8 +247,8 @@ def _surprise(name: str, endpoint: str, error: BaseException) -> SourceMalformed
 def _checked(settings: Mapping[str, SourceSettings]) -> dict[str, SourceSettings]:
     chosen = {name.lower(): one for name, one in settings.items()}
     for name, one in chosen.items():
-        if name not in SHOWN:
-            raise SettingsError(f"SOURCES__{name.upper()} is not a source; they are {', '.join(SHOWN)}")
+        if name not in (known := [listed.name for listed in sources()]):
+            raise SettingsError(f"SOURCES__{name.upper()} is not a source; they are {', '.join(known)}")
         parts = urlsplit(one.base_url or "http://unset")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"SOURCES__{name.upper()}__BASE_URL is not an address; write http://host:port/path")

@@ -1,8 +1,8 @@
 """The one HTTP client towards the providers: one connection pool, one TLS context, and a bound on whatever comes.
 
 An answer is read in pieces and cut off at a cap, both as it comes over the wire and unpacked, within one time-out for
-the whole. What is not the JSON that was asked for becomes an error that says what came instead. Errors never carry
-a query, a header or a key.
+the whole. What is not the JSON, CSV or XML that was asked for becomes an error that says what came instead. Errors never
+carry a query, a header or a key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 import httpx2
@@ -32,9 +32,25 @@ KEEP_S = 15.0
 LONGEST_WAIT_S = 86_400.0
 """A provider that asks for more than a day of rest is asked again after a day."""
 _EXCERPT = 120
-_JSON_TYPES = re.compile(r"(application|text)/([\w.+-]*\+)?(json|javascript|x-javascript)\b", re.IGNORECASE)
+_TYPES = {
+    "JSON": re.compile(r"(application|text)/([\w.+-]*\+)?(json|javascript|x-javascript)\b", re.IGNORECASE),
+    # text/plain and octet-stream: files that a plain file server hands out
+    "CSV": re.compile(r"text/(csv|plain|comma-separated-values)\b|application/(csv|x-csv|octet-stream|vnd\.ms-excel)\b", re.IGNORECASE),
+    "XML": re.compile(r"(application|text)/([\w.+-]*\+)?xml\b", re.IGNORECASE),
+}  # fmt: skip
+_ACCEPT = {
+    "JSON": "application/json",
+    "CSV": "text/csv, text/plain;q=0.9, */*;q=0.5",
+    "XML": "application/xml, text/xml",
+}
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,200})", re.IGNORECASE)
+_HTML = re.compile(
+    rb"(<\?xml[^>]{0,200}\?>)?\s*(<!--.{0,300}?-->\s*)*<(!doctype\s+html|html|head|body|title|meta|script)\b",
+    re.I | re.S,
+)
 _CONSENT = re.compile(r"consent", re.IGNORECASE)
+_SECRET = re.compile("key|token|secret|password", re.IGNORECASE)
+_BOM = b"\xef\xbb\xbf"
 _CHALLENGES = (b"just a moment", b"/__verify", b"cf-chl", b"captcha", b"proof of work", b"proof-of-work")
 _REFUSED = {
     401: "the key is missing or wrong",
@@ -45,7 +61,10 @@ _REFUSED = {
 
 
 class Getter(Protocol):
-    """What a source needs of HTTP: `Http`, or the conductor's wrapper with limits and retries around it."""
+    """What a source needs of HTTP: `Http`, or the conductor's wrapper with limits and retries around it.
+
+    Every method raises `SourceError` and nothing else; ``at_most`` caps the answer below the setting's cap, in bytes.
+    """
 
     async def get_json(
         self,
@@ -55,7 +74,31 @@ class Getter(Protocol):
         headers: Mapping[str, str] | None = None,
         *,
         at_most: int | None = None,
-    ) -> Any: ...
+    ) -> Any:
+        """The decoded JSON at ``url``."""
+
+    async def post_json(
+        self,
+        provider: str,
+        url: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        *,
+        at_most: int | None = None,
+    ) -> Any:
+        """The decoded JSON that answers ``body``, sent as JSON. For questions only: it may be sent twice."""
+
+    async def get_text(
+        self,
+        provider: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        form: Literal["csv", "xml"],
+        at_most: int | None = None,
+    ) -> bytes:
+        """The body at ``url`` as it came, unpacked, without a byte-order mark; its type and first bytes are those of ``form``."""
 
 
 @asynccontextmanager
@@ -76,7 +119,7 @@ async def open_http(settings: HttpSettings) -> AsyncIterator[Http]:
     client = httpx2.AsyncClient(
         transport=transport if not _proxied() else None,
         mounts=own,
-        headers={"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "gzip, deflate"},
+        headers={"user-agent": USER_AGENT, "accept-encoding": "gzip, deflate"},
         timeout=httpx2.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=settings.total_timeout),
         limits=httpx2.Limits(max_connections=settings.connections, keepalive_expiry=KEEP_S),
         follow_redirects=False,
@@ -118,49 +161,57 @@ class Http:
         *,
         at_most: int | None = None,
     ) -> Any:
-        """The JSON at ``url``. Raises a `SourceError`; ``at_most`` caps the answer below the setting's cap, in bytes."""
-        body, kind = await self._get(provider, url, params, headers, at_most)
-        endpoint = _endpoint(url)
-        _check_json(provider, endpoint, body, kind)
-        try:
-            return json.loads(body, parse_constant=_no_constant)
-        except RecursionError:
-            raise SourceMalformed(provider, endpoint, "JSON nested too deep", expected="JSON") from None
-        except ValueError as error:
-            what = str(error) if isinstance(error, _NotANumber) else f"broken JSON ({_reason(error)})"
-            raise SourceMalformed(provider, endpoint, what, expected="JSON") from None
+        return _decoded(provider, url, await self._ask("JSON", provider, url, params, headers, at_most=at_most))
 
-    async def get_bytes(
+    async def post_json(
+        self,
+        provider: str,
+        url: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        *,
+        at_most: int | None = None,
+    ) -> Any:
+        return _decoded(provider, url, await self._ask("JSON", provider, url, None, headers, body, at_most=at_most))
+
+    async def get_text(
         self,
         provider: str,
         url: str,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         *,
+        form: Literal["csv", "xml"],
         at_most: int | None = None,
     ) -> bytes:
-        """The body at ``url``, unpacked. Raises a `SourceError`."""
-        body, _ = await self._get(provider, url, params, headers, at_most)
-        return body
+        return await self._ask(form.upper(), provider, url, params, headers, at_most=at_most)
 
-    async def _get(
+    async def _ask(
         self,
+        form: str,
         provider: str,
         url: str,
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None = None,
+        *,
         at_most: int | None,
-    ) -> tuple[bytes, str]:
+    ) -> bytes:
+        """The body of the answer, checked to begin as ``form`` does; asked with POST if there is a ``body``."""
         endpoint = _endpoint(url)
         cap = min(at_most or self._settings.max_bytes, self._settings.max_bytes)
+        method = "GET" if body is None else "POST"
+        secrets = _secrets(params, headers, body)
+        sent = {"accept": _ACCEPT[form], **(headers or {})}
         try:
             async with (
                 asyncio.timeout(self._settings.total_timeout),
-                self._client.stream("GET", url, params=params, headers=headers) as response,
+                self._client.stream(method, url, params=params, headers=sent, json=body) as response,
             ):
-                body = await _read(provider, endpoint, response, cap)
-                _check_status(provider, endpoint, response, body, _secrets(params, headers))
-                return body, response.headers.get("content-type", "")
+                came = await _read(provider, endpoint, response, cap)
+                _check_status(provider, endpoint, response, came, form, secrets)
+                _check_form(provider, endpoint, came, response.headers.get("content-type", ""), form, secrets)
+                return came.removeprefix(_BOM)
         except TimeoutError as error:
             raise SourceUnavailable(
                 provider, endpoint, f"no whole answer within {self._settings.total_timeout:g} s"
@@ -171,6 +222,17 @@ class Http:
             raise SourceUnavailable(provider, endpoint, f"{_failed(error)} ({_reason(error)})") from error
         except httpx2.InvalidURL as error:
             raise SourceRefused(provider, endpoint, "its BASE_URL is not an address") from error
+
+
+def _decoded(provider: str, url: str, body: bytes) -> Any:
+    endpoint = _endpoint(url)
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise SourceMalformed(provider, endpoint, "JSON nested too deep", expected="JSON") from None
+    except ValueError as error:
+        what = str(error) if isinstance(error, _NotANumber) else f"broken JSON ({_reason(error)})"
+        raise SourceMalformed(provider, endpoint, what, expected="JSON") from None
 
 
 async def _read(provider: str, endpoint: str, response: httpx2.Response, cap: int) -> bytes:
@@ -199,18 +261,18 @@ def _unpacked(provider: str, endpoint: str, unpack: Any, piece: bytes, room: int
         raise SourceMalformed(provider, endpoint, "a body that is not the gzip it says it is") from None
 
 
-def _check_status(provider: str, endpoint: str, response: httpx2.Response, body: bytes, secrets: Iterable[str]) -> None:
+def _check_status(
+    provider: str, endpoint: str, response: httpx2.Response, body: bytes, form: str, secrets: Iterable[str]
+) -> None:
     status = response.status_code
     wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
-    if response.headers.get("cf-mitigated") == "challenge" or (_html(body) and _challenge(body)):
-        raise SourceRefused(
-            provider, endpoint, f"HTTP {status}, a page that asks whether we are human", expected="JSON"
-        )
+    if response.headers.get("cf-mitigated") == "challenge" or (_html(body, form) and _challenge(body)):
+        raise SourceRefused(provider, endpoint, f"HTTP {status}, a page that asks whether we are human", expected=form)
     if 300 <= status < 400:
         where = response.headers.get("location", "")
         if _CONSENT.search(where):
-            raise SourceRefused(provider, endpoint, "a redirect to a page that asks for consent", expected="JSON")
-        raise SourceMalformed(provider, endpoint, f"HTTP {status}, a redirect", expected="JSON")
+            raise SourceRefused(provider, endpoint, "a redirect to a page that asks for consent", expected=form)
+        raise SourceMalformed(provider, endpoint, f"HTTP {status}, a redirect", expected=form)
     said = _said(body, secrets)
     if status == 429:
         raise SourceRateLimited(provider, endpoint, f"HTTP 429{said}", retry_after=wait)
@@ -222,18 +284,36 @@ def _check_status(provider: str, endpoint: str, response: httpx2.Response, body:
         raise SourceMalformed(provider, endpoint, f"HTTP {status}{said}", expected="HTTP 200")
 
 
-def _check_json(provider: str, endpoint: str, body: bytes, kind: str) -> None:
-    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if not body.strip():
-        raise SourceMalformed(provider, endpoint, "an empty answer", expected="JSON")
-    if _html(body):
+def _check_form(provider: str, endpoint: str, body: bytes, kind: str, form: str, secrets: Iterable[str]) -> None:
+    """Whether ``body`` begins like ``form`` (``JSON``, ``CSV`` or ``XML``) and comes with a content type of it, or none."""
+    start = _start(body)
+    came = None
+    if not start:
+        came = "an empty answer"
+    elif _html(body, form):
         title = _TITLE.search(body[:4096])
-        named = f" '{_plain(title[1])}'" if title else ""
-        raise SourceMalformed(provider, endpoint, f"an HTML page{named}", expected="JSON")
-    if start not in (b"{", b"["):
-        raise SourceMalformed(provider, endpoint, f"text '{_plain(body[:60])}'", expected="JSON")
-    if kind and not _JSON_TYPES.match(kind.strip()):
-        raise SourceMalformed(provider, endpoint, f"content type {_plain(kind[:40].encode())}", expected="JSON")
+        came = f"an HTML page '{_masked(_plain(title[1]), secrets)}'" if title else "an HTML page"
+    elif form == "JSON" and start[:1] not in (b"{", b"["):
+        came = f"text '{_masked(_plain(body[:60]), secrets)}'"
+    elif form == "CSV" and start[:1] in (b"{", b"["):
+        came = f"JSON{_said(body, secrets)}"
+    elif form == "CSV" and not _text(start):
+        came = "bytes that are no text"
+    elif form == "XML" and start[:1] != b"<":
+        came = f"text '{_masked(_plain(body[:60]), secrets)}'" if _text(start) else "bytes that are no text"
+    elif kind and not _TYPES[form].match(kind.strip()):
+        came = f"content type {_plain(kind[:40].encode())}"
+    if came is not None:
+        raise SourceMalformed(provider, endpoint, came, expected=form)
+
+
+def _start(body: bytes) -> bytes:
+    """The first 64 bytes, less a byte-order mark and what is blank."""
+    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n") or body.lstrip(b" \t\r\n")[:64]
+
+
+def _text(start: bytes) -> bool:
+    return not any(byte < 32 and byte not in b"\t\r\n\f" for byte in start)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -258,8 +338,11 @@ def _no_constant(text: str) -> float:
     raise _NotANumber(f"{text} in place of a number")
 
 
-def _html(body: bytes) -> bool:
-    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+def _html(body: bytes, form: str) -> bool:
+    """Whether a page came: where XML is asked for, a ``<`` alone does not say so."""
+    if form == "XML":
+        return _HTML.match(body[:4096].removeprefix(_BOM).lstrip()) is not None
+    return _start(body)[:1] == b"<"
 
 
 def _challenge(body: bytes) -> bool:
@@ -275,26 +358,33 @@ def _endpoint(url: str) -> str:
         return "/"
 
 
-def _secrets(params: Mapping[str, str] | None, headers: Mapping[str, str] | None) -> list[str]:
-    """Whatever an answer might echo that nobody should read."""
-    values = [*(headers or {}).values()]
-    values += [v for k, v in (params or {}).items() if re.search("key|token|secret|password", k, re.IGNORECASE)]
-    return [v for v in values if len(v) >= 4]
+def _secrets(
+    params: Mapping[str, str] | None, headers: Mapping[str, str] | None, body: Mapping[str, Any] | None
+) -> list[str]:
+    """Whatever an answer might echo that nobody should read: keys among the parameters, and every header that was given."""
+    values = [word for value in (headers or {}).values() for word in (value, *value.split())]
+    for given in (params or {}, body or {}):
+        values += [v for k, v in given.items() if isinstance(v, str) and _SECRET.search(k)]
+    return sorted((v for v in values if len(v) >= 4), key=len, reverse=True)
 
 
 def _said(body: bytes, secrets: Iterable[str]) -> str:
     """What an answer that reports an error says, in a few words: its title or its message, secrets masked."""
-    if _html(body):
+    if _start(body)[:1] == b"<":
         title = _TITLE.search(body[:4096])
         text = _plain(title[1]) if title else "an HTML page"
     else:
         text = _plain(body[:2000])
         if message := re.search(r'"(?:description|error_message|message|msg|error)"\s*:\s*"([^"]{1,300})', text):
             text = message[1]
+    text = _masked(text, secrets).strip()
+    return f": {text[:_EXCERPT]}" if text else ""
+
+
+def _masked(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "…")
-    text = text.strip()
-    return f": {text[:_EXCERPT]}" if text else ""
+    return text
 
 
 def _plain(raw: bytes) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from evertick.errors import SourceError, SourceRateLimited
 from evertick.model import Instrument, Quote, SourceStatus
-from evertick.sources.reading import Answer, leapt
+from evertick.sources.reading import Answer, leapt, symbol_of
 
 REST_S = 60.0
 """After a request to slow down that does not say for how long; doubled with every one that follows."""
@@ -20,17 +20,20 @@ _NAMED = 3
 
 
 def assign(
-    instruments: Sequence[Instrument], preference: Sequence[str], unwell: Collection[str], resting: Collection[str]
+    instruments: Sequence[Instrument],
+    preference: Mapping[str, Sequence[str]],
+    unwell: Collection[str],
+    resting: Collection[str],
 ) -> dict[str, list[Instrument]]:
     """Which source is asked for which instruments.
 
-    ``preference`` holds the enabled sources, the preferred first. An instrument is asked of the first that knows it;
+    ``preference`` holds the enabled sources with their namespaces, the preferred first. An instrument is asked of the first that knows it;
     when that one is ``unwell`` (its last run failed) the next one is asked as well; one that is ``resting`` is not asked.
     """
     work: dict[str, list[Instrument]] = {name: [] for name in preference}
     for instrument in instruments:
-        for name in preference:
-            if name not in instrument.symbols:
+        for name, namespaces in preference.items():
+            if symbol_of(instrument, namespaces) is None:
                 continue
             if name not in resting:
                 work[name].append(instrument)

@@ -48,11 +48,24 @@ class QuoteShape(Shape):
 
 class SourceShape(Shape):
     name: str
-    state: Literal["ok", "partial", "failing", "resting", "off"]
-    quotes: int
+    title: str = Field(description="The provider's name for people.")
+    state: Literal["ok", "partial", "failing", "resting", "idle", "off"] = Field(
+        description="`partial`: some instruments are missing; `resting`: not asked until `retry_at`; "
+        "`idle`: nothing to ask it for now; `off`: not switched on."
+    )
+    note: str | None = Field(description="Why it is idle or off.")
+    quotes: int = Field(description="Quotes of its last run.")
     last_success: datetime | None
-    error: str | None
-    retry_at: datetime | None
+    error: str | None = Field(description="Of its last run; null when that went well.")
+    error_kind: str | None = Field(
+        description="`unavailable`, `rate_limited`, `refused`, `malformed`, or `missing` where only quotes are missing."
+    )
+    retry_at: datetime | None = Field(description="When a source that is resting is asked again.")
+    last_error: str | None = Field(description="The newest error, kept after the source recovered.")
+    last_error_at: datetime | None
+    quota: int | None = Field(description="Requests a day; null where there is no daily limit.")
+    quota_left: int | None = Field(description="Requests left until midnight UTC.")
+    duration_s: float | None = Field(description="What its last run took.")
 
 
 class Indices(Shape):

@@ -101,7 +101,6 @@ async def test_json_comes_back_and_connections_are_kept_and_counted(upstream: Up
         for _ in range(5):
             assert await http.get_json("yahoo", f"{upstream.url}/x") == {"a": [1, 2.5, "é"]}
         assert (http.open_connections(), upstream.open) == (1, 1)
-        assert await http.get_bytes("yahoo", f"{upstream.url}/x") == b'{"a": [1, 2.5, "\xc3\xa9"]}'
         await asyncio.gather(*(http.get_json("yahoo", f"{upstream.url}/x") for _ in range(20)))
         assert http.open_connections() <= SETTINGS.connections
 

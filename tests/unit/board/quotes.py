@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from evertick.model import Group, Instrument, Quote, Snapshot, SourceStatus
+from evertick.model import Breadth, Group, Instrument, Quote, Snapshot, SourceStatus
 from evertick.universe import Universe
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
@@ -34,13 +34,26 @@ FULL = Snapshot(
             volume=2.143e9,
             market_cap=1e13,
             spark=(7000.0, 7012.45),
+            breadth=Breadth(310, 180, 13),
         ),
         quote("BTC", 86500.5, source="coingecko"),
     ),
     (
         SourceStatus("yahoo", "partial", 1, NOW, None, None, None, 0.25),
         SourceStatus(
-            "coingecko", "resting", 0, NOW - timedelta(hours=1), "asked to wait", "rate_limited", NOW + timedelta(60)
+            "coingecko",
+            "resting",
+            0,
+            NOW - timedelta(hours=1),
+            "asked to wait",
+            "rate_limited",
+            NOW + timedelta(60),
+            title="CoinGecko",
+            last_error="asked to wait",
+            last_error_at=NOW,
+            quota=10_000,
+            quota_left=0,
+            note="its markets are closed",
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from .answers import NOW
 
@@ -30,11 +30,12 @@ class FixedClock:
 
 
 class FakeHttp:
-    """Answers with what ``script`` returns for (url, params); an exception is raised, an awaitable awaited."""
+    """Answers with what ``script`` returns for (url, parameters or posted body); an exception is raised, an awaitable
+    awaited."""
 
-    def __init__(self, script: Callable[[str, dict[str, str]], Any]) -> None:
+    def __init__(self, script: Callable[[str, dict[str, Any]], Any]) -> None:
         self.script = script
-        self.asked: list[tuple[str, dict[str, str], Mapping[str, str] | None]] = []
+        self.asked: list[tuple[str, dict[str, Any], Mapping[str, str] | None]] = []
 
     async def get_json(
         self,
@@ -45,9 +46,35 @@ class FakeHttp:
         *,
         at_most: int | None = None,
     ) -> Any:
-        self.asked.append((url, dict(params or {}), headers))
+        return await self._answer(url, dict(params or {}), headers)
+
+    async def post_json(
+        self,
+        provider: str,
+        url: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        *,
+        at_most: int | None = None,
+    ) -> Any:
+        return await self._answer(url, dict(body), headers)
+
+    async def get_text(
+        self,
+        provider: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        form: Literal["csv", "xml"],
+        at_most: int | None = None,
+    ) -> bytes:
+        return await self._answer(url, dict(params or {}), headers)
+
+    async def _answer(self, url: str, given: dict[str, Any], headers: Mapping[str, str] | None) -> Any:
+        self.asked.append((url, given, headers))
         await asyncio.sleep(0)
-        answer = self.script(url, dict(params or {}))
+        answer = self.script(url, given)
         if asyncio.iscoroutine(answer):
             answer = await answer
         if isinstance(answer, Exception):
