@@ -292,6 +292,60 @@ class Receipt:
         return self.heap_after - self.heap_before
 
 
+@dataclass(frozen=True, slots=True)
+class MemorySample:
+    """One point of the timeline of one process: what it held, or the medians over ``step_s`` seconds. Bytes and counts."""
+
+    process: str
+    """Host, pid and start: a process that restarts is another one."""
+    at: datetime
+    step_s: int
+    """Seconds that the point stands for: 10, 60 or 600."""
+    rss: int | None
+    rss_max: int | None
+    heap: int | None
+    blocks: int
+    fds: int | None
+    sockets: int | None
+    threads: int
+    tasks: int
+    connections: int | None
+    pss: int | None
+    """Proportional and private bytes are looked at once a minute only."""
+    uss: int | None
+    budget: int
+    """The limit in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebReceipt:
+    """What the requests of one route did in one minute of one process: counts, seconds and bytes."""
+
+    process: str
+    minute: datetime
+    route: str
+    """As it is declared, ``/reports/{id}``; SSE streams and unknown addresses have names of their own."""
+    requests: int
+    failed: int
+    """Answered with 5xx, or ended by an error."""
+    cancelled: int
+    """Given up by the client."""
+    duration_s: float
+    """In all."""
+    longest_s: float
+    alone: int
+    """Requests beside which nothing else ran in this process: only those are measured."""
+    retained: int | None
+    """Bytes of heap kept by those, in all."""
+    rss_max: int | None
+    open: int
+    """Of them still open at the end of the minute (SSE)."""
+    fds: int | None
+    """At the end of the minute, of the whole process, as the next two."""
+    tasks: int
+    connections: int | None
+
+
 def slot_id(desk: str, job: str, due: datetime) -> str:
     """The id of a slot, from what makes it unique; ids of one job sort by time.
 

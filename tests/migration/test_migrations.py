@@ -38,6 +38,15 @@ ROWS: dict[str, dict[str, Any]] = {
         "blocks_after": 2, "tasks_delta": 0, "overlapped": False, "release_s": 0.1, "pid": 7,
         "heap_before": 8_000_000_000,
     },
+    "memory_samples": {
+        "step_s": 10, "at": 1, "process": "host/7/1", "rss": 8_000_000_000, "blocks": 1, "threads": 1, "tasks": 1,
+        "budget": 268_435_456,
+    },
+    "web_receipts": {
+        "minute": 1, "process": "host/7/1", "route": "/", "requests": 1, "failed": 0, "cancelled": 0, "duration_s": 0.1,
+        "longest_s": 0.1, "alone": 1, "retained": -8_000_000_000, "open": 0, "tasks": 1,
+    },
+    "diagnoses": {"at": 1, "process": "host/7/1", "body": "{}"},
 }  # fmt: skip
 """One row of every table, as of the newest schema: a migration that changes a table changes it here too."""
 

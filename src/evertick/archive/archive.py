@@ -14,6 +14,7 @@ from evertick.archive.ledger import Ledger
 from evertick.archive.lock import owned
 from evertick.archive.receipts import ReceiptStore
 from evertick.archive.reports import ReportStore
+from evertick.archive.timeline import TimelineStore
 from evertick.archive.usage import UsageStore
 from evertick.errors import SchemaMismatch
 from evertick.model import Clock
@@ -31,6 +32,7 @@ class Archive:
         self.receipts = ReceiptStore(engine)
         self.usage = UsageStore(engine)
         self.ledger = Ledger(engine, url)
+        self.timeline = TimelineStore(engine)
 
     def connections(self) -> int:
         """Connections of the pool that are checked out now."""

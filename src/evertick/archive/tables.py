@@ -213,3 +213,51 @@ receipts = Table(
     Index("ix_receipts_started", "started"),
     Index("ix_receipts_job_started", "job", "started"),
 )
+
+memory_samples = Table(
+    "memory_samples",
+    metadata,
+    Column("step_s", Integer, primary_key=True),  # 10 for an hour, 60 for a day, 600 for 90 days
+    Column("at", Instant, primary_key=True),
+    Column("process", String(96), primary_key=True),
+    Column("rss", BigInteger),
+    Column("rss_max", BigInteger),
+    Column("heap", BigInteger),
+    Column("blocks", BigInteger, nullable=False),
+    Column("fds", Integer),
+    Column("sockets", Integer),
+    Column("threads", Integer, nullable=False),
+    Column("tasks", Integer, nullable=False),
+    Column("connections", Integer),
+    Column("pss", BigInteger),
+    Column("uss", BigInteger),
+    Column("budget", BigInteger, nullable=False),
+)
+
+web_receipts = Table(
+    "web_receipts",
+    metadata,
+    Column("minute", Instant, primary_key=True),
+    Column("process", String(96), primary_key=True),
+    Column("route", String(96), primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("longest_s", Float, nullable=False),
+    Column("alone", Integer, nullable=False),
+    Column("retained", BigInteger),
+    Column("rss_max", BigInteger),
+    Column("open", Integer, nullable=False),
+    Column("fds", Integer),
+    Column("tasks", Integer, nullable=False),
+    Column("connections", Integer),
+)
+
+diagnoses = Table(
+    "diagnoses",
+    metadata,
+    Column("at", Instant, primary_key=True),
+    Column("process", String(96), primary_key=True),
+    Column("body", JSON, nullable=False),
+)
