@@ -1,16 +1,35 @@
-"""Fixtures that every tier shares: real servers, started once a session when first asked for."""
+"""Fixtures that every tier shares: real servers, started once a session when first asked for.
+
+How many cases a property-based test tries is said by ``HYPOTHESIS_PROFILE``: ``quick`` (the default: few, and the same in
+every run) or ``thorough`` (2,500 new ones in every run).
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from servers import Server, find, postgres_server, redis_server
+
+settings.register_profile(
+    "quick", max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "thorough",
+    max_examples=2500,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 _numbers = itertools.count(1)
 

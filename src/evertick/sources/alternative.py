@@ -53,7 +53,7 @@ def parse_fng(payload: object, instruments: Sequence[Instrument], now: datetime)
         value, day = decimal(mapping(row).get("value")), instant(decimal(mapping(row).get("timestamp")))
         if value is None or day is None:
             refused = "no value" if value is None else "no time"
-        elif not 0 < value <= 100:
+        elif not 1 <= value <= 100:
             refused = f"{value:g} on a scale from 1 to 100"
         else:
             days.setdefault(day, value)

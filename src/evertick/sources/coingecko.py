@@ -14,6 +14,7 @@ from evertick.sources.http import Getter
 from evertick.sources.reading import (
     Answer,
     before,
+    change,
     instant,
     kind,
     leapt,
@@ -36,6 +37,8 @@ WHOLE = "global:"
 """How the symbol of an instrument begins that is a number of ``/global``; the path to that number follows."""
 _CAP_USD = (1e10, 1e14)
 """Between the market of 2016 and the wealth of a continent."""
+_SHARE = (0.1, 100.0)
+"""Percent: only the ten largest coins are named, and the tenth has more than a thousandth of the whole."""
 _MARKETS_BYTES = 2 << 20
 _GLOBAL_BYTES = 512 << 10
 
@@ -138,15 +141,15 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
     if reason := wrong(instrument, price, as_of, now, _usual(row, line)):
         return reason
     assert price is not None and as_of is not None
-    change = number(row.get("price_change_percentage_24h"))
+    moved = change(row.get("price_change_percentage_24h"))
     cap, volume = positive(row.get("market_cap")), positive(row.get("total_volume"))
     return Quote(
         id=instrument.id,
         price=price,
         as_of=as_of,
         source="coingecko",
-        change_pct=change,
-        previous_close=before(price, change),
+        change_pct=moved,
+        previous_close=before(price, moved),
         day_high=_near(price, row.get("high_24h")),
         day_low=_near(price, row.get("low_24h")),
         volume=volume,
@@ -188,15 +191,15 @@ def parse_global(payload: object, instruments: Sequence[Instrument], now: dateti
             continue
         assert price is not None and as_of is not None
         capitalisation = path.startswith("total_market_cap.")
-        change = number(data.get("market_cap_change_percentage_24h_usd")) if capitalisation else None
+        moved = change(data.get("market_cap_change_percentage_24h_usd")) if capitalisation else None
         quotes.append(
             Quote(
                 id=instrument.id,
                 price=price,
                 as_of=as_of,
                 source="coingecko",
-                change_pct=change,
-                previous_close=before(price, change),
+                change_pct=moved,
+                previous_close=before(price, moved),
                 volume=positive(_at(data, path.replace("total_market_cap", "total_volume")))
                 if capitalisation
                 else None,
@@ -209,7 +212,7 @@ def _implausible(path: str, price: float | None) -> str | None:
     """Why a number of the whole market cannot be right: there is nothing in the answer to compare it with."""
     if price is None:
         return None
-    if path.startswith("market_cap_percentage.") and price > 100:
+    if path.startswith("market_cap_percentage.") and not _SHARE[0] < price <= _SHARE[1]:
         return f"{price:g} % of the whole"
     if path == "total_market_cap.usd" and not _CAP_USD[0] < price < _CAP_USD[1]:
         return f"a capitalisation of {price:g} dollars"

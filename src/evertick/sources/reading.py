@@ -19,8 +19,9 @@ AHEAD_AT_MOST = timedelta(minutes=10)
 LEAP = 300.0
 """A price this many times the one before it, or this fraction of it, is a change of scale (×1,000), not of the market."""
 
-_BELOW_ZERO = {Group.RATES, Group.COMMODITIES}
-_NEAR_ZERO = 0.5
+BELOW_ZERO = frozenset({Group.RATES, Group.COMMODITIES})
+"""Whose prices may be negative."""
+NEAR_ZERO = 0.5
 """A yield of exactly 0 is believed next to yields below this, in percent; elsewhere 0 stands for "not known"."""
 
 
@@ -116,9 +117,9 @@ def wrong(
     """Why a price cannot be right; ``None`` if it can. ``usual`` is what it must be on one scale with."""
     if price is None:
         return "no price"
-    if price == 0 and not (instrument.group is Group.RATES and usual is not None and usual < _NEAR_ZERO):
+    if price == 0 and not (instrument.group is Group.RATES and usual is not None and usual < NEAR_ZERO):
         return "price 0"
-    if price < 0 and (instrument.group not in _BELOW_ZERO or _mirrored(price, usual)):
+    if price < 0 and (instrument.group not in BELOW_ZERO or mirrored(price, usual)):
         return "price below 0"
     if as_of is None:
         return "no time"
@@ -126,6 +127,8 @@ def wrong(
         return f"a price from {as_of:%Y-%m-%d %H:%M} UTC, which is yet to come"
     if usual is not None and leapt(price, usual):
         return f"price {price:g}, {price / usual:.4g} times the one before it"
+    if usual is not None and min(price, usual) <= 0 and abs(price) > LEAP * max(abs(usual), NEAR_ZERO):
+        return f"price {price:g} after {usual:g}"
     return None
 
 
@@ -136,6 +139,12 @@ def leapt(price: float, usual: float | None) -> bool:
     return not 1 / LEAP < price / usual < LEAP
 
 
+def change(value: object) -> float | None:
+    """A change in percent that a price can have made; ``None`` for one that would be a change of scale."""
+    found = number(value)
+    return found if found is not None and 1 / LEAP < 1 + found / 100 < LEAP else None
+
+
 def before(price: float, change_pct: float | None) -> float | None:
     """What ``price`` was before it changed by ``change_pct`` percent, to ten digits."""
     if change_pct is None or change_pct <= -100:
@@ -143,9 +152,9 @@ def before(price: float, change_pct: float | None) -> float | None:
     return float(f"{price / (1 + change_pct / 100):.10g}")
 
 
-def _mirrored(price: float, usual: float | None) -> bool:
+def mirrored(price: float, usual: float | None) -> bool:
     """Whether a price below 0 is the usual one with a wrong sign. (Oil did close at −37 in 2020, after 18.)"""
-    return usual is not None and usual > _NEAR_ZERO and abs(price + usual) < 0.2 * usual
+    return usual is not None and usual > NEAR_ZERO and abs(price + usual) < 0.2 * usual
 
 
 def mapping(value: object) -> Mapping[str, Any]:
