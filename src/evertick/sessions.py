@@ -1,19 +1,23 @@
 """When the markets trade: opening hours of the exchanges in their own time zones, safe across daylight saving.
 
-A table of weekly hours and nothing else. **Holidays are not in it yet**: they come in a later version, generated from
-an exchange calendar at release time; until then a holiday counts as a trading day on which no new price arrives, and
-what is shown says "stale" on such a day. Half days are not in it either.
+Weekly hours are in the table below, holidays and half days in the files of ``calendars`` beside this one: what
+``make calendars`` writes there, and what is kept by hand (Vietnam, and what no package knows). Behind the end of an
+exchange's calendar (`horizon`) its weekly hours apply.
 
 Hours are those of continuous trading, auctions at the close included, as the exchanges publish them. All instants
-are aware datetimes in UTC.
+are aware datetimes in UTC. A trading day is the local date that its trading belongs to: Sunday evening's futures are
+Monday's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -27,7 +31,10 @@ BREAK_AT_MOST: Final = timedelta(hours=3)
 GRACE_BEFORE_CLOSE: Final = timedelta(minutes=30)
 """A price this long before the close still is the day's last: thin markets print no trade in the last minutes."""
 DAILY_S: Final = 36 * 3600.0
-"""What is published once a day is fresh for a day and a half."""
+"""What is published once a day, on every day, is fresh for a day and a half."""
+LATE: Final = timedelta(hours=3)
+"""What is published on working days may come so much after its hour."""
+CALENDARS: Final = Path(__file__).with_name("calendars")
 
 _DAY = 24 * 60
 _INSTANT = timedelta(microseconds=1)
@@ -45,11 +52,25 @@ class Exchange:
     tz: str
     week: tuple[Hours, ...] = ()
     daily: bool = False
-    """Not traded but published once a day."""
+    """Not traded but published once a day: any time without a ``week``, else at the close of its working days."""
+    begins: int = 0
+    """When a trading day begins, in minutes after its local midnight; below 0 on the evening before."""
 
     @property
     def always(self) -> bool:
         return not self.week
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Exceptions to the weekly hours. Days are `date` ordinals, sorted."""
+
+    first: int
+    last: int
+    closed: array[int]
+    early: array[int]
+    closes: array[int]
+    """For each of ``early``: when trading ends, in minutes after local midnight."""
 
 
 def _minutes(text: str) -> int:
@@ -81,22 +102,26 @@ def _weekdays(code: str, name: str, tz: str, hours: str, **others: str) -> Excha
 
 
 _NIGHTS = "17:00-16:00+1"
+_EVENING = 17 * 60 - _DAY
 
 _TABLE = (
     Exchange("24/7", "Always open", "UTC"),
     Exchange("DAILY", "Published once a day", "UTC", daily=True),
-    Exchange("FX", "Foreign exchange", "America/New_York", _week("sun", "17:00-17:00+5")),
+    Exchange("TARGET", "ECB reference rates", "Europe/Berlin", _week("mon-fri", "15:45-16:00"), daily=True),
+    Exchange("SIFMA", "US Treasury yields, official", "America/New_York", _week("mon-fri", "8:00-18:00"), daily=True),
+    Exchange("FX", "Foreign exchange", "America/New_York", _week("sun", "17:00-17:00+5"), begins=_EVENING),
     # the Americas
     _weekdays("XNYS", "New York Stock Exchange", "America/New_York", "9:30-16:00"),
     _weekdays("XNAS", "Nasdaq", "America/New_York", "9:30-16:00"),
     _weekdays("XCBO", "Cboe", "America/Chicago", "8:30-15:15"),
     _weekdays("UST", "US Treasury yields (Cboe)", "America/Chicago", "7:20-14:00"),
-    Exchange("CME", "CME Globex: metals and energy", "America/Chicago", _week("sun-thu", _NIGHTS)),
+    Exchange("CME", "CME Globex: metals and energy", "America/Chicago", _week("sun-thu", _NIGHTS), begins=_EVENING),
     Exchange(
         "CBOT",
         "CBOT grains",
         "America/Chicago",
         _week("mon-thu", "8:30-13:20 19:00-7:45+1", fri="8:30-13:20", sun="19:00-7:45+1"),
+        begins=_EVENING,
     ),
     _weekdays("IFUS", "ICE Futures US: softs", "America/New_York", "4:15-13:30"),
     _weekdays("XTSE", "Toronto Stock Exchange", "America/Toronto", "9:30-16:00"),
@@ -156,7 +181,7 @@ EXCHANGES: Final[Mapping[str, Exchange]] = MappingProxyType({e.code: e for e in 
 
 def session(exchange: str, at: datetime) -> Session:
     """Whether ``exchange`` trades at ``at``. Raises `KeyError` for an exchange that is not in the table."""
-    if EXCHANGES[exchange].always:
+    if _never_closes(EXCHANGES[exchange]):
         return Session.ALWAYS
     (_, closed), (opens, _) = _around(exchange, at)
     if at < closed:
@@ -166,18 +191,49 @@ def session(exchange: str, at: datetime) -> Session:
 
 def next_change(exchange: str, at: datetime) -> datetime:
     """The first instant after ``at`` at which trading starts or stops; `NEVER` for what always trades."""
-    if EXCHANGES[exchange].always:
+    if _never_closes(EXCHANGES[exchange]):
         return NEVER
     (_, closed), (opens, _) = _around(exchange, at)
     return closed if at < closed else opens
 
 
+def next_open(exchange: str, at: datetime) -> datetime:
+    """The first instant after ``at`` at which trading starts, after a break too; `NEVER` for what always trades."""
+    return NEVER if _never_closes(EXCHANGES[exchange]) else _around(exchange, at)[1][0]
+
+
+def next_close(exchange: str, at: datetime) -> datetime:
+    """The first instant after ``at`` at which trading stops, for a break too; `NEVER` for what always trades."""
+    if _never_closes(EXCHANGES[exchange]):
+        return NEVER
+    (_, closed), (_, later) = _around(exchange, at)
+    return closed if at < closed else later
+
+
 def last_close(exchange: str, at: datetime) -> datetime:
     """When the last trading period before ``at`` ended, a lunch break's start too; ``at`` for what always trades."""
-    if EXCHANGES[exchange].always:
+    if _never_closes(EXCHANGES[exchange]):
         return at
     before, _ = _around(exchange, at)
     return before[1] if before[1] <= at else _around(exchange, before[0] - _INSTANT)[0][1]
+
+
+def is_trading_day(exchange: str, day: date) -> bool:
+    """Whether any trading belongs to ``day``, a local date of the exchange; every day is one of what always trades."""
+    return _trades(EXCHANGES[exchange], day.toordinal())
+
+
+def trading_days(exchange: str, since: date, until: date) -> Iterator[date]:
+    """The trading days from ``since`` to ``until``, both included."""
+    e = EXCHANGES[exchange]
+    return (date.fromordinal(n) for n in range(since.toordinal(), until.toordinal() + 1) if _trades(e, n))
+
+
+def horizon(exchange: str) -> date | None:
+    """The last day of the exchange's calendar; ``None`` where there is none and the weekly hours are all that is known."""
+    EXCHANGES[exchange]
+    calendar = _calendars().get(exchange)
+    return date.fromordinal(calendar.last) if calendar else None
 
 
 def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 900) -> bool:
@@ -185,7 +241,8 @@ def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 
 
     While the market is open: at most ``within_s`` seconds old (in the first ``within_s`` of a session the price of the
     last close counts too: delayed feeds have nothing newer). While it is closed: from the last half hour before the
-    last close, or later. What is published once a day: at most 36 hours old.
+    last close, or later. What is published once a day: at most 36 hours old, or, where it comes on working days only,
+    of the last of them.
     """
     exchange = EXCHANGES[instrument.exchange]
     age = (at - quote.as_of).total_seconds()
@@ -193,10 +250,46 @@ def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 
         return age <= (DAILY_S if exchange.daily else within_s)
     if age <= within_s:
         return True
+    if exchange.daily:
+        return _day_of(quote.as_of, exchange.tz) >= _day_of(_closed_before(exchange.code, at - LATE), exchange.tz)
     (opened, closed), _ = _around(exchange.code, at)
     if at < closed and (at - opened).total_seconds() > within_s:
         return False
     return quote.as_of >= last_close(exchange.code, at) - GRACE_BEFORE_CLOSE
+
+
+def _never_closes(exchange: Exchange) -> bool:
+    return exchange.always or exchange.daily
+
+
+def _day_of(at: datetime, tz: str) -> date:
+    """The day of a daily figure; some bear the midnight of that day in UTC, which in America is still the day before."""
+    return max(at.astimezone(ZoneInfo(tz)).date(), at.date())
+
+
+def _closed_before(exchange: str, at: datetime) -> datetime:
+    (opened, closed), _ = _around(exchange, at)
+    return closed if closed <= at else _around(exchange, opened - _INSTANT)[0][1]
+
+
+def _trades(e: Exchange, ordinal: int) -> bool:
+    if e.always:
+        return True
+    calendar = _calendars().get(e.code)
+    return _weekdays_of(e.code)[(ordinal - 1) % 7] and not (calendar and _has(calendar.closed, ordinal))
+
+
+@cache
+def _weekdays_of(exchange: str) -> tuple[bool, ...]:
+    """Monday first: whether any of the weekly hours belong to that day."""
+    e = EXCHANGES[exchange]
+    days = {
+        (weekday + later) % 7
+        for weekday, periods in enumerate(e.week)
+        for start, end in periods
+        for later in range((start - e.begins) // _DAY, (end - 1 - e.begins) // _DAY + 1)
+    }
+    return tuple(n in days for n in range(7))
 
 
 def _around(exchange: str, at: datetime) -> tuple[Period, Period]:
@@ -209,7 +302,7 @@ def _around(exchange: str, at: datetime) -> tuple[Period, Period]:
         before = next((p for p in reversed(_periods(exchange, day)) if p[0] <= at), None)
         day -= 1
     after: Period | None = None
-    day = before[0].astimezone(ZoneInfo(e.tz)).toordinal()
+    day += 1
     while after is None:
         after = next((p for p in _periods(exchange, day) if p[0] > at), None)
         day += 1
@@ -218,12 +311,46 @@ def _around(exchange: str, at: datetime) -> tuple[Period, Period]:
 
 @lru_cache(
     maxsize=512
-)  # pure: four days of every exchange, about 100 KB; without it a dashboard's answer costs 5 ms more
+)  # pure: a few days of every exchange, about 100 KB; without it a dashboard's answer costs 5 ms more
 def _periods(exchange: str, ordinal: int) -> tuple[Period, ...]:
-    """The trading periods that begin on one local day, in UTC."""
+    """The trading periods of the weekly hours that begin on one local day, less what holidays take of them, in UTC."""
     e = EXCHANGES[exchange]
     day = date.fromordinal(ordinal)
-    return tuple((_instant(day, start, e.tz), _instant(day, end, e.tz)) for start, end in e.week[day.weekday()])
+    periods = list(e.week[day.weekday()])
+    if not periods:
+        return ()
+    first, last = ((minutes - e.begins) // _DAY for minutes in (periods[0][0], periods[-1][1] - 1))
+    for later in range(first, last + 1):
+        closes = _closes(e, ordinal + later)
+        if closes is not None:
+            periods = list(_without(periods, later * _DAY + closes, (later + 1) * _DAY + e.begins))
+    return tuple((_instant(day, start, e.tz), _instant(day, end, e.tz)) for start, end in periods)
+
+
+def _closes(e: Exchange, ordinal: int) -> int | None:
+    """When the trading of a day ends other than usually, in minutes after midnight: on a holiday before it begins."""
+    calendar = _calendars().get(e.code)
+    if calendar is None:
+        return None
+    if _has(calendar.closed, ordinal):
+        return e.begins
+    place = bisect_left(calendar.early, ordinal)
+    early = place < len(calendar.early) and calendar.early[place] == ordinal
+    return calendar.closes[place] if early else None
+
+
+def _without(periods: list[tuple[int, int]], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """``periods`` without what lies between ``start`` and ``end``."""
+    for opens, closes in periods:
+        if opens < min(closes, start):
+            yield opens, min(closes, start)
+        if max(opens, end) < closes:
+            yield max(opens, end), closes
+
+
+def _has(days: array[int], ordinal: int) -> bool:
+    place = bisect_left(days, ordinal)
+    return place < len(days) and days[place] == ordinal
 
 
 def _instant(day: date, minutes: int, tz: str) -> datetime:
@@ -231,3 +358,64 @@ def _instant(day: date, minutes: int, tz: str) -> datetime:
     days, minute = divmod(minutes, _DAY)
     local = datetime.combine(day + timedelta(days=days), time(*divmod(minute, 60)), ZoneInfo(tz))
     return local.astimezone(UTC)
+
+
+@cache
+def _calendars() -> Mapping[str, Calendar]:
+    """Read once, at the first question about a day: 60 exchanges and nine years take about 60 KB."""
+    found: dict[str, Calendar] = {}
+    for file in sorted(CALENDARS.glob("*.txt")):
+        for codes, calendar in read_calendars(file.read_text("utf-8"), file.name):
+            for code in codes:
+                if code in found:
+                    raise ValueError(f"{file.name}: {code} has a calendar already")
+                found[code] = calendar
+    return MappingProxyType(found)
+
+
+def read_calendars(text: str, name: str) -> Iterator[tuple[tuple[str, ...], Calendar]]:
+    """The calendars of a file: exchanges that share one, and it.
+
+    A line holds exchanges, a year and the year's exceptions: ``XSTC,XHNX 2027 01-01 02-04..02-10 12-24@12:00`` is
+    closed on two spans of days and closes early on a third. ``#`` begins a comment. The years of an exchange follow
+    each other without a gap. Raises `ValueError` that names the line.
+    """
+    years: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        codes, year = tuple(words[0].split(",")), int(words[1])
+        lines = years.setdefault(codes, [])
+        if lines and lines[-1][0] != year - 1:
+            raise ValueError(f"{name}, line {number}: {year} does not follow {lines[-1][0]}")
+        lines.append((year, words[2:]))
+    for codes, lines in years.items():
+        yield codes, _calendar(lines)
+
+
+def _calendar(lines: list[tuple[int, list[str]]]) -> Calendar:
+    closed: list[int] = []
+    early: list[tuple[int, int]] = []
+    for year, exceptions in lines:
+        for exception in exceptions:
+            days, _, closes = exception.partition("@")
+            first, _, last = days.partition("..")
+            span = range(_ordinal(year, first), _ordinal(year, last or first) + 1)
+            if closes:
+                early += [(day, _minutes(closes)) for day in span]
+            else:
+                closed += span
+    early.sort()
+    return Calendar(
+        date(lines[0][0], 1, 1).toordinal(),
+        date(lines[-1][0], 12, 31).toordinal(),
+        array("i", sorted(closed)),
+        array("i", [day for day, _ in early]),
+        array("h", [closes for _, closes in early]),
+    )
+
+
+def _ordinal(year: int, month_day: str) -> int:
+    month, _, day = month_day.partition("-")
+    return date(year, int(month), int(day)).toordinal()
