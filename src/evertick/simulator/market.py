@@ -5,6 +5,17 @@ shares, regions, crypto, the dollar, metals, energy, yields, stress…) and one 
 `Traits`. Daily bars are drawn around the closes; the path within a day is tied to its bar. So a bar is the same
 whatever range it is asked in, and a quote is a point on the way to it.
 
+What several providers publish comes from here, so that they agree. Of one instrument: `Market.tick` (a quote),
+`Market.columns` (daily bars), `Market.close`. Without an instrument, for tables that hold more than the universe:
+
+* `Market.curve`: US Treasury par yields of a day by months to maturity; ``^IRX``, ``^FVX``, ``^TNX``, ``^TYX``,
+  ``treasury=10Yr`` and ``fred=DGS10`` are points of it (closes of that day, to four decimals);
+* `Market.fixing`: the close of any currency pair on a day (ECB), `Market.rate`: its price at any moment (a bank's
+  board); both agree with the universe's own pairs and crosses;
+* `Market.bank_rates`: what a Vietnamese bank buys and sells a currency for.
+
+``Market.hours(instrument)`` and ``evertick.simulator.hours.hours(code)`` know the trading days.
+
 Memory is bounded: a few thousand small arrays in caches that forget the least recently used, and one line per
 instrument for the current day.
 """
@@ -12,19 +23,31 @@ instrument for the current day.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp
+from math import ceil, exp, floor, log
 from typing import Any
 
-from evertick.model import Instrument
+from evertick.model import Group, Instrument
 from evertick.simulator import paths
 from evertick.simulator.clock import MarketClock
 from evertick.simulator.hours import Hours, hours
-from evertick.simulator.noise import ANCHOR, BLOCK, FACTORS, block_of, draws, factors, first_of, normal, shocks, walk
+from evertick.simulator.noise import (
+    ANCHOR,
+    BLOCK,
+    FACTORS,
+    block_of,
+    draws,
+    edge,
+    factors,
+    first_of,
+    normal,
+    shocks,
+    walk,
+)
 from evertick.simulator.paths import DayBar
-from evertick.simulator.traits import Traits, traits
+from evertick.simulator.traits import CURRENCIES, TENORS, Traits, snap, traits, yield_at_anchor, yield_loads
 
 _YEAR = 365.25
 _BLOCKS_KEPT = 2048
@@ -91,6 +114,7 @@ class Market:
             (source, symbol.upper()): i for i in self.instruments.values() for source, symbol in i.symbols.items()
         }
         self._traits: dict[str, Traits] = {}
+        self._pairs: dict[str, tuple[Instrument, bool]] = {}
         self._days: dict[str, tuple[DayBar, float, float]] = {}
         self._factors = factors(self.seed)
         self.factor = lru_cache(_BLOCKS_KEPT // 4)(self._factor)
@@ -116,6 +140,50 @@ class Market:
 
     def hours(self, instrument: Instrument) -> Hours:
         return hours(instrument.exchange)
+
+    # --- what belongs to no instrument ---------------------------------------------------------------------------
+
+    def curve(self, day: int) -> dict[float, float]:
+        """US Treasury par yields at the end of ``day`` (an ordinal): months to maturity (`TENORS`) to percent."""
+        block, place = block_of(day)
+        level = {name: self.factor(name, block)[place] for name in ("yields", "curve", "hump")}
+        return {
+            months: round(
+                yield_at_anchor(months) * exp(sum(size * level[name] for name, size in yield_loads(months))), 4
+            )
+            for months in TENORS
+        }
+
+    def fixing(self, base: str, quote: str, day: int) -> float:
+        """Units of ``quote`` for one ``base`` at the close of ``day``, unrounded; ISO codes of `CURRENCIES`, or USD."""
+        return self._value(base, lambda i: self.close(i, day)) / self._value(quote, lambda i: self.close(i, day))
+
+    def rate(self, base: str, quote: str, at: float) -> float:
+        """Units of ``quote`` for one ``base`` at ``at`` (seconds since 1970), unrounded."""
+        return self._value(base, lambda i: self.price(i, at)) / self._value(quote, lambda i: self.price(i, at))
+
+    def bank_rates(self, code: str, at: float) -> tuple[float, float, float]:
+        """VND for one unit of a currency at a bank's counter: buys notes, buys transfers, sells.
+
+        The middle of transfer and sell is the market's rate; the dollar's spread is narrower than the others'.
+        """
+        rate = self.rate(code, "VND", at)
+        half, notes = (0.007, 0.0012) if code == "USD" else (0.017, 0.0095)
+        return rate * (1 - half) * (1 - notes), rate * (1 - half), rate * (1 + half)
+
+    def _value(self, code: str, price: Callable[[Instrument], float]) -> float:
+        """A currency in dollars, from the universe's own pair with the dollar where it has one."""
+        if code == "USD":
+            return 1.0
+        pair = self._pairs.get(code)
+        if pair is None:
+            if code not in CURRENCIES:
+                raise KeyError(f"no currency {code}")
+            direct, inverse = self.find("yahoo", f"{code}USD=X"), self.find("yahoo", f"{code}=X")
+            pair = (direct or inverse or _pseudo(code), direct is None and inverse is not None)
+            self._pairs[code] = pair
+        instrument, inverted = pair
+        return 1 / price(instrument) if inverted else price(instrument)
 
     # --- daily ---------------------------------------------------------------------------------------------------
 
@@ -154,12 +222,16 @@ class Market:
             moved = abs(close / before - 1) / sigma
             volumes.append(float(int(traded * size[words[word + 3] >> 4] * (0.7 + 0.4 * moved))))
             before = close
-        return Columns(days, opens, highs, lows, closes[1:], volumes)
+        found = Columns(days, opens, highs, lows, closes[1:], volumes)
+        if t.limit:
+            _keep_to_limits(t, closes[0], found)
+        return found
 
     def close(self, instrument: Instrument, day: int) -> float:
         """The close of one trading day."""
         block, place = block_of(day)
-        return self._price(self.traits(instrument), day, self._levels(instrument.id, block)[place])
+        t = self.traits(instrument)
+        return self._price(t, day, self._levels(instrument.id, block)[place])
 
     def bars(self, instrument: Instrument, first: int, last: int) -> list[DayBar]:
         """Trading days from ``first`` to ``last`` with what their paths are drawn from; flat before the first day."""
@@ -228,11 +300,11 @@ class Market:
             )
         _, high, low, price = paths.between(bar, self._path(bar), 0, elapsed)
         return Tick(
-            price=round(price, t.decimals),
+            price=_rounded(t, price),
             at=last,
             open=bar.open,
-            high=round(high, t.decimals),
-            low=round(low, t.decimals),
+            high=_rounded(t, high),
+            low=_rounded(t, low),
             volume=float(int(paths.volume_until(bar, elapsed))),
             previous_close=bar.previous_close,
             day=day,
@@ -256,7 +328,7 @@ class Market:
 
     def price_in(self, instrument: Instrument, bar: DayBar, elapsed: float) -> float:
         """The price ``elapsed`` seconds of trading into a day."""
-        return round(paths.price_at(bar, self._marks(bar), elapsed), self.traits(instrument).decimals)
+        return _rounded(self.traits(instrument), paths.price_at(bar, self._marks(bar), elapsed))
 
     def marks(self, bar: DayBar) -> Sequence[float]:
         """Prices every half hour of a day (every hour where trading never stops)."""
@@ -264,7 +336,7 @@ class Market:
 
     def candles(self, instrument: Instrument, day: int, interval: int, until: float) -> Candles:
         """Bars of ``interval`` seconds of one trading day, up to ``until`` (the last one unfinished)."""
-        h, places = self.hours(instrument), self.traits(instrument).decimals
+        h, t = self.hours(instrument), self.traits(instrument)
         bar = self._bar(instrument, day)
         whole = self._path(bar)
         out = Candles([], [], [], [], [], [])
@@ -277,19 +349,19 @@ class Market:
                 a, b = before + at - start, before + min(stop, until) - start
                 opened, high, low, close = paths.between(bar, whole, a, b)
                 out.at.append(at)
-                out.open.append(round(opened, places))
-                out.high.append(round(high, places))
-                out.low.append(round(low, places))
-                out.close.append(round(close, places))
+                out.open.append(_rounded(t, opened))
+                out.high.append(_rounded(t, high))
+                out.low.append(_rounded(t, low))
+                out.close.append(_rounded(t, close))
                 out.volume.append(float(int(paths.volume_until(bar, b) - paths.volume_until(bar, a))))
             before += end - start
         return out
 
     def closes(self, instrument: Instrument, day: int, until: float) -> tuple[list[int], list[float]]:
         """Start and close of the five-minute bars of one trading day: the quick way to a sparkline."""
-        h = self.hours(instrument)
+        h, t = self.hours(instrument), self.traits(instrument)
         bar = self._bar(instrument, day)
-        points = list(self._path(bar).points[1:])
+        points = [_rounded(t, point) for point in self._path(bar).points[1:]]
         starts: list[int] = []
         for start, end in h.segments(day):
             starts.extend(range(start, min(end, -int(-until // 1)), paths.STEP))
@@ -301,19 +373,27 @@ class Market:
     # --- walks ---------------------------------------------------------------------------------------------------
 
     def _price(self, t: Traits, day: int, level: float) -> float:
-        return round(t.price * exp(level + t.drift * (day - ANCHOR) / _YEAR), t.decimals)
+        return _rounded(t, t.price * exp(level + t.drift * (day - ANCHOR) / _YEAR))
 
     def _factor(self, name: str, block: int) -> array[float]:
         return self._factors[name](block)
 
     def _compute_levels(self, instrument_id: str, block: int) -> array[float]:
         """Natural-log distance from the anchor's price at the end of each day of the block, without the drift."""
-        t = self.traits(self.instruments[instrument_id])
+        t = self._traits[instrument_id]
         total = [0.0] * BLOCK
         for name, size in t.loads:
             levels = self.factor(name, block) if name in FACTORS else self._own(name, block, t.week)
             total = [a + size * b for a, b in zip(total, levels, strict=True)]
+        if t.limit:
+            before = sum(size * self._end(name, block - 1, t.week) for name, size in t.loads)
+            h = self.hours(self.instruments[instrument_id])
+            _tame(total, before, [day - first_of(block) for day in h.days(first_of(block), first_of(block + 1) - 1)], t)
         return array("d", total)
+
+    def _end(self, name: str, block: int, week: tuple[float, ...]) -> float:
+        """The level of a walk at the end of a block."""
+        return self.factor(name, block)[-1] if name in FACTORS else edge(f"{self.seed}/{name}", block + 1, week)
 
     def _compute_path(self, bar: DayBar) -> paths.Path:
         return paths.path(bar, self._marks(bar))
@@ -335,6 +415,58 @@ class Market:
             "levels": self._levels.cache_info().currsize,
             "paths": self._marks.cache_info().currsize,
         }
+
+
+def _pseudo(code: str) -> Instrument:
+    """A currency's pair with the dollar that the universe does not follow."""
+    symbols = {"yahoo": f"{code}USD=X"}
+    return Instrument(f"FX:{code}", f"{code}/USD", Group.FX, "world", "USD", "FX", 4, symbols)
+
+
+def _rounded(t: Traits, price: float) -> float:
+    return snap(price, t.ticks) if t.ticks else round(price, t.decimals)
+
+
+def _tame(levels: list[float], before: float, places: Sequence[int], t: Traits) -> None:
+    """Keep the moves from one trading day to the next within the exchange's limit, and both ends of the block as they are.
+
+    ``places`` are the trading days; the last one takes the block's last level, so that the next block goes on from it.
+    What a day may not move, the days after (or, towards the end, before) it do.
+    """
+    # of the limit so much that no rounding to a step passes it
+    most = 0.885 * log(1 + t.limit)
+    wanted = [levels[place] for place in places[:-1]] + [levels[-1]]
+    kept: list[float] = []
+    level = before
+    for value in wanted[:-1]:
+        level = min(max(value, level - most), level + most)
+        kept.append(level)
+    level = wanted[-1]
+    for n in range(len(kept) - 1, -1, -1):
+        level = kept[n] = min(max(kept[n], level - most), level + most)
+    kept.append(wanted[-1])
+    for place, level in zip(places, kept, strict=True):
+        levels[place] = level
+
+
+def _keep_to_limits(t: Traits, before: float, c: Columns) -> None:
+    """Open, high and low on the exchange's price steps, and between the day's floor and ceiling."""
+    for n, close in enumerate(c.close):
+        bottom, top = limits(t, before)
+        opened = min(max(_rounded(t, c.open[n]), bottom), top)
+        c.open[n] = opened
+        c.high[n] = max(opened, close, min(_rounded(t, c.high[n]), top))
+        c.low[n] = min(opened, close, max(_rounded(t, c.low[n]), bottom))
+        before = close
+
+
+def limits(t: Traits, reference: float) -> tuple[float, float]:
+    """Floor and ceiling of a day by the close before: the limit, rounded to the step that is nearer."""
+    low, high = reference * (1 - t.limit), reference * (1 + t.limit)
+    if not t.ticks:
+        return round(low, t.decimals), round(high, t.decimals)
+    step_low, step_high = (next(s for below, s in t.ticks if price < below) for price in (low, high))
+    return ceil(low / step_low - 1e-9) * step_low, floor(high / step_high + 1e-9) * step_high
 
 
 def traded(h: Hours, day: int, at: float) -> tuple[float, int]:

@@ -163,11 +163,7 @@ def factors(seed: str) -> dict[str, Levels]:
         return lambda block: array("d", [far * tanh(v / far) for v in walk(f"{seed}/{name}", block, WEEKDAYS)])
 
     found = {name: plain(name, WEEKDAYS) for name in WEEKDAY_FACTORS}
-    found["dollar"], found["yields"], found["curve"] = (
-        bounded("dollar", 60),
-        bounded("yields", 55),
-        bounded("curve", 40),
-    )
+    found |= {name: bounded(name, far) for name, far in _BOUNDS.items()}
     found["crypto"] = plain("crypto", ALWAYS)
     found["stress"] = lambda block: stress_and_world(seed, block)[0]
     found["world"] = lambda block: walk(f"{seed}/world", block, WEEKDAYS, stress_and_world(seed, block)[1])
@@ -176,6 +172,8 @@ def factors(seed: str) -> dict[str, Levels]:
 
 WEEKDAY_FACTORS = (
     "americas", "europe", "asia", "africa", "vietnam", "tech", "dollar", "metals", "energy", "agriculture",
-    "yields", "curve",
+    "yields", "curve", "hump",
 )  # fmt: skip
+_BOUNDS = {"dollar": 60.0, "yields": 55.0, "curve": 40.0, "hump": 30.0}
+"""How far a factor without a trend gets at most, in weekday moves."""
 FACTORS = (*WEEKDAY_FACTORS, "crypto", "stress", "world")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from math import floor, log10, sqrt
+from math import exp, floor, inf, log10, sqrt
 from pathlib import Path
 
 from evertick.model import Group, Instrument
 from evertick.simulator.noise import ALWAYS, FACTORS, WEEKDAYS, draws
 
+Ticks = tuple[tuple[float, float], ...]
+"""(price below which it holds, step), in order."""
 Shares = Mapping[str, float]
 """Factor to its share of the variance; a negative share means the opposite direction."""
 
@@ -38,6 +40,10 @@ class Traits:
     first_day: int
     """Ordinal before which there is no history."""
     week: tuple[float, ...]
+    limit: float = 0.0
+    """How far a price may go from the close before, as a share of it; 0 where the exchange sets no limit."""
+    ticks: Ticks = ()
+    """Steps in which prices go where they are not just decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Level:
 
 @cache
 def levels() -> Mapping[str, Level]:
-    """The rows of levels.csv by symbol."""
+    """The rows of levels.csv by key: ``namespace=symbol``, or a symbol of any namespace."""
     lines = Path(__file__).with_name("levels.csv").read_text(encoding="utf-8").splitlines()
     rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     return {
@@ -106,10 +112,10 @@ _SPECIAL: Mapping[str, Shares] = {
     "^IXIC": {"world": 0.55, "americas": 0.20, "tech": 0.18},
     "^NDX": {"world": 0.53, "americas": 0.18, "tech": 0.22},
     "^OEX": {"world": 0.64, "americas": 0.26, "tech": 0.06},
-    "^VNINDEX.VN": {"world": 0.10, "asia": 0.06, "vietnam": 0.78},
-    "^VN30.VN": {"world": 0.10, "asia": 0.06, "vietnam": 0.78},
-    "^HNX.VN": {"world": 0.06, "asia": 0.04, "vietnam": 0.66},
-    "^UPCOM.VN": {"world": 0.04, "asia": 0.04, "vietnam": 0.60},
+    "vn=VNINDEX": {"world": 0.10, "asia": 0.06, "vietnam": 0.78},
+    "vn=VN30": {"world": 0.10, "asia": 0.06, "vietnam": 0.78},
+    "vn=HNX": {"world": 0.06, "asia": 0.04, "vietnam": 0.66},
+    "vn=UPCOM": {"world": 0.04, "asia": 0.04, "vietnam": 0.60},
     "bitcoin": {"crypto": 0.80, "world": 0.12},
     "ethereum": {"crypto": 0.72, "world": 0.10},
     "GC=F": {"metals": 0.66, "dollar": -0.12, "yields": -0.08},
@@ -125,15 +131,17 @@ _SPECIAL: Mapping[str, Shares] = {
     "XLRE": {"world": 0.30, "americas": 0.20, "yields": -0.20},
     "GDX": {"world": 0.08, "metals": 0.58, "dollar": -0.08},
     "XME": {"world": 0.35, "americas": 0.10, "metals": 0.25},
-    "^IRX": {"yields": 0.30, "curve": -0.30},
-    "2YY=F": {"yields": 0.75, "curve": -0.15},
-    "^FVX": {"yields": 0.88, "curve": -0.04},
-    "^TNX": {"yields": 0.90, "curve": 0.04},
-    "^TYX": {"yields": 0.80, "curve": 0.14},
+    "TLT": {"yields": -0.80, "curve": -0.12},
+    "IEF": {"yields": -0.85},
 }
 _METALS = frozenset({"GC=F", "SI=F", "PL=F", "PA=F", "HG=F", "ALI=F"})
 _ENERGY = frozenset({"CL=F", "BZ=F", "NG=F", "HO=F", "RB=F", "MTF=F"})
 _PAIR = re.compile(r"^([A-Z]{3})?([A-Z]{3})(?:=X)?$")
+_VIETNAMESE = frozenset({"vn", "vps", "vndirect", "kbs", "vci"})
+_LIMITS = {"XSTC": 0.07, "XHNX": 0.10, "HSTC": 0.10, "UPCOM": 0.15}
+"""Daily price limits of the Vietnamese exchanges, as a share of the reference price."""
+_HOSE_TICKS: Ticks = ((10_000, 10), (50_000, 50), (inf, 100))
+"""Price steps of shares in Ho Chi Minh City, in VND."""
 STRESS_SIZE = 0.26
 """Standard deviation of a stress step of one weekday, by which a volatility index's own volatility is scaled."""
 
@@ -145,14 +153,34 @@ def hashed(name: str) -> float:
 
 def traits(instrument: Instrument) -> Traits:
     """What is known of the instrument, or a plausible guess from its group, region and name."""
-    symbols = tuple(instrument.symbols.values())
     if instrument.group is Group.FX:
-        if "DX-Y.NYB" in symbols or "DX=F" in symbols:
+        if not {"DX-Y.NYB", "DX=F"}.isdisjoint(instrument.symbols.values()):
             return _dollar_index(instrument)
-        if pair := _pair(symbols):
+        if pair := _pair(instrument):
             return _rate(instrument, *pair)
-    known = next((s for s in symbols if s in levels()), None)
-    return _other(instrument, known)
+    if instrument.group is Group.RATES and (months := tenor(instrument)):
+        return _yield(instrument, months)
+    return _other(instrument, described(instrument))
+
+
+def described(instrument: Instrument) -> str | None:
+    """The key of the instrument's row in levels.csv."""
+    return next((key for key in _keys(instrument) if key in levels()), None)
+
+
+def _keys(instrument: Instrument) -> Iterator[str]:
+    """What a row may call an instrument. A Vietnamese code is always ``vn=CODE``: alone it may be a US ticker."""
+    for namespace, symbol in instrument.symbols.items():
+        if namespace in _VIETNAMESE:
+            yield f"vn={symbol}"
+            continue
+        yield f"{namespace}={symbol}"
+        yield symbol
+        if namespace == "yahoo" and symbol.endswith(".VN"):
+            yield f"vn={symbol.removeprefix('^').removesuffix('.VN')}"
+        if namespace == "cboe":
+            yield f"^{symbol}"
+    yield f"id={instrument.id}"
 
 
 def _other(instrument: Instrument, symbol: str | None) -> Traits:
@@ -184,7 +212,15 @@ def _other(instrument: Instrument, symbol: str | None) -> Traits:
         supply=supply,
         first_day=_first_day(instrument),
         week=ALWAYS if always else WEEKDAYS,
+        limit=_LIMITS.get(instrument.exchange, 0.0),
+        ticks=_HOSE_TICKS if instrument.exchange == "XSTC" and instrument.currency == "VND" else (),
     )
+
+
+def snap(price: float, ticks: Ticks) -> float:
+    """``price`` on its nearest step."""
+    step = next(step for below, step in ticks if price < below)
+    return float(round(price / step) * step)
 
 
 def _shares(group: Group, region: str, root: str) -> Shares:
@@ -267,13 +303,19 @@ def _first_day(instrument: Instrument) -> int:
 # --- FX: one walk per currency, so that EURUSD times USDJPY is EURJPY ------------------------------------------------
 
 
-def _pair(symbols: Iterable[str]) -> tuple[str, str] | None:
-    """Base and quote of ``EURUSD=X``; ``JPY=X`` is short for ``USDJPY=X``."""
-    for symbol in symbols:
-        if (match := _PAIR.match(symbol)) and ("=X" in symbol or match[1]):
+def _pair(instrument: Instrument) -> tuple[str, str] | None:
+    """Base and quote: ``yahoo=EURUSD=X``, ``yahoo=JPY=X`` (short for ``USDJPY=X``), ``vietcombank=USD`` (in VND),
+    ``ecb=USD`` (of a euro), ``ecb=USD/JPY``, ``twelvedata=EUR/USD``."""
+    for namespace, symbol in instrument.symbols.items():
+        base, slash, quote = symbol.partition("/")
+        if not slash and namespace == "vietcombank":
+            quote = "VND"
+        elif not slash and namespace == "ecb":
+            base, quote = "EUR", symbol
+        elif not slash and (match := _PAIR.match(symbol)) and ("=X" in symbol or match[1]):
             base, quote = match[1] or "USD", match[2]
-            if {base, quote} <= {"USD", *CURRENCIES}:
-                return base, quote
+        if base != quote and {base, quote} <= {"USD", *CURRENCIES}:
+            return base, quote
     return None
 
 
@@ -311,6 +353,64 @@ def _fx(instrument: Instrument, price: float, loads: Mapping[str, float]) -> Tra
         decimals=_decimals(instrument, price),
         loads=tuple(loads.items()),
         sigma=sqrt(sum(s * s for s in loads.values())) or 1e-6,
+        drift=0.0,
+        volume=0.0,
+        supply=0.0,
+        first_day=_first_day(instrument),
+        week=WEEKDAYS,
+    )
+
+
+# --- US Treasury yields: points of one curve, so that Yahoo, the Treasury and FRED say the same -----------------------
+
+TENORS = (1, 1.5, 2, 3, 4, 6, 12, 24, 36, 60, 84, 120, 240, 360)
+"""Months, as the Treasury's table has them."""
+_YAHOO_TENORS = {"^IRX": 3.0, "2YY=F": 24.0, "^FVX": 60.0, "^TNX": 120.0, "^TYX": 360.0}
+_TENOR = re.compile(r"(?:treasury=([\d.]+)(Mo|Month|Yr)|fred=DGS(\d+)(MO)?)", re.IGNORECASE)
+
+
+def tenor(instrument: Instrument) -> float | None:
+    """Months to maturity of a Treasury yield: ``yahoo=^TNX``, ``treasury=10Yr`` and ``fred=DGS10`` are 120."""
+    for namespace, symbol in instrument.symbols.items():
+        if namespace == "yahoo" and symbol in _YAHOO_TENORS:
+            return _YAHOO_TENORS[symbol]
+        if match := _TENOR.fullmatch(f"{namespace}={symbol}"):
+            number, unit, series, months = match.groups()
+            years = unit.lower() == "yr" if unit else not months
+            return float(number or series) * (12 if years else 1)
+    return None
+
+
+def yield_at_anchor(months: float) -> float:
+    """Percent: from 3.9 at the short end to 4.8 for ten years and 5.2 for thirty (Nelson and Siegel 1987)."""
+    return 5.4 - 1.5 * _decay(months / 60)
+
+
+@cache
+def yield_loads(months: float) -> tuple[tuple[str, float], ...]:
+    """Daily sizes, in natural-log points, of the curve's level, slope and curvature: smooth in the maturity, and
+    nothing of its own, so the curve stays smooth whichever way it moves. The slope moves both ends apart, the curvature
+    the middle; the level moves the short end, which the central bank holds, least."""
+    belly = months / 24
+    sizes = {
+        "yields": 0.15 * (1 - 0.65 * _decay(months / 12)),
+        "curve": 0.18 * (0.5 - _decay(months / 60)),
+        "hump": 0.30 * (_decay(belly) - exp(-belly)),
+    }
+    return tuple((name, size / sqrt(252)) for name, size in sizes.items())
+
+
+def _decay(x: float) -> float:
+    return (1 - exp(-x)) / x
+
+
+def _yield(instrument: Instrument, months: float) -> Traits:
+    price, loads = yield_at_anchor(months), yield_loads(months)
+    return Traits(
+        price=price,
+        decimals=_decimals(instrument, price),
+        loads=loads,
+        sigma=sqrt(sum(size * size for _, size in loads)),
         drift=0.0,
         volume=0.0,
         supply=0.0,

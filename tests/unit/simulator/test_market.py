@@ -8,8 +8,9 @@ import pytest
 
 from evertick.errors import SettingsError
 from evertick.simulator import Market, MarketClock
-from evertick.simulator.market import traded
+from evertick.simulator.market import limits, traded
 from evertick.simulator.noise import ANCHOR
+from evertick.simulator.traits import TENORS, snap
 from unit.simulator.samples import INSTRUMENTS, NOW, instrument
 
 TODAY = NOW.date().toordinal()
@@ -246,6 +247,79 @@ def test_the_52_weeks_hold_the_day(market: Market) -> None:
         closes = market.columns(one, day - 364, day).close
         assert low <= min(closes)
         assert max(closes) <= high
+
+
+# --- Vietnam ---------------------------------------------------------------------------------------------------------
+
+
+def test_shares_in_ho_chi_minh_city_stay_within_the_days_limits_and_on_steps() -> None:
+    shares = [instrument(f"S{n}", "vietnam", "XSTC", 0, region="asia", vn=f"S{n}") for n in range(12)]
+    market = Market(shares, seed=3)
+    moves = []
+    for one in shares:
+        t, c = market.traits(one), market.columns(one, TODAY - 2500, TODAY)
+        for n in range(1, len(c)):
+            before = c.close[n - 1]
+            floor, ceiling = limits(t, before)
+            assert before * 0.93 - 1e-6 <= floor < before < ceiling <= before * 1.07 + 1e-6
+            assert floor <= c.low[n] <= c.high[n] <= ceiling
+            assert all(snap(price, t.ticks) == price for price in (c.open[n], c.high[n], c.low[n], c.close[n]))
+            moves.append(abs(c.close[n] / before - 1))
+    assert max(moves) > 0.055  # the limit is met
+    assert sum(moves) / len(moves) < 0.025
+
+
+def test_quotes_and_candles_of_a_share_are_on_steps_too(market: Market) -> None:
+    one = market.instruments["VCB"]
+    t, at = market.traits(one), datetime(2026, 11, 25, 3, 17, 11, tzinfo=UTC).timestamp()
+    tick = market.tick(one, at)
+    assert tick.trading
+    prices = [tick.price, tick.high, tick.low, tick.open, market.price(one, at)]
+    candles = market.candles(one, tick.day, 300, at)
+    prices += candles.open + candles.high + candles.low + candles.close + market.closes(one, tick.day, at)[1]
+    assert all(snap(price, t.ticks) == price for price in prices)
+
+
+# --- what belongs to no instrument -----------------------------------------------------------------------------------
+
+
+def test_the_curve_is_smooth_and_moves_in_level_slope_and_curvature(market: Market) -> None:
+    curves = [market.curve(day) for day in range(ANCHOR - 3000, ANCHOR + 3000, 50)]
+    for curve in curves:
+        assert list(curve) == list(TENORS)
+        assert all(0.5 < value < 12 for value in curve.values())
+        # no kink: every point lies close to the line between its neighbours
+        points = list(curve.values())
+        for a, b, c, x, y, z in zip(points, points[1:], points[2:], TENORS, TENORS[1:], TENORS[2:], strict=False):
+            assert abs(b - (a + (c - a) * (y - x) / (z - x))) < 0.25
+    slopes = [curve[120] - curve[3] for curve in curves]
+    bends = [curve[60] - (curve[3] + curve[360]) / 2 for curve in curves]
+    assert max(slopes) - min(slopes) > 0.5
+    assert max(bends) - min(bends) > 0.3
+
+
+def test_yahoos_yield_is_a_point_of_the_curve(market: Market) -> None:
+    for day in (ANCHOR - 1000, ANCHOR, ANCHOR + 77):
+        assert market.curve(day)[120] == market.close(market.instruments["US10Y"], day)
+
+
+def test_currencies_agree_with_the_universes_pairs_and_with_each_other(market: Market) -> None:
+    day, at = TODAY - 30, NOW.timestamp()
+    assert market.fixing("EUR", "USD", day) == market.close(market.instruments["EURUSD"], day)
+    assert market.fixing("USD", "JPY", day) == pytest.approx(market.close(market.instruments["USDJPY"], day))
+    assert market.fixing("EUR", "JPY", day) == pytest.approx(market.close(market.instruments["EURJPY"], day), rel=1e-4)
+    assert market.fixing("EUR", "HUF", day) * market.fixing("HUF", "EUR", day) == pytest.approx(1)
+    assert market.rate("EUR", "USD", at) == market.price(market.instruments["EURUSD"], at)
+    with pytest.raises(KeyError, match="XXX"):
+        market.rate("XXX", "USD", at)
+
+
+def test_a_bank_buys_for_less_than_it_sells(market: Market) -> None:
+    at = NOW.timestamp()
+    for code in ("USD", "EUR", "JPY"):
+        buy, transfer, sell = market.bank_rates(code, at)
+        assert buy < transfer < sell
+        assert (transfer + sell) / 2 == pytest.approx(market.rate(code, "VND", at))
 
 
 # --- as a whole ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,17 @@ import pytest
 
 from evertick.model import Group
 from evertick.simulator.noise import ALWAYS, FACTORS, WEEKDAYS
-from evertick.simulator.traits import CURRENCIES, DOLLAR_INDEX, levels, traits
+from evertick.simulator.traits import (
+    CURRENCIES,
+    DOLLAR_INDEX,
+    TENORS,
+    described,
+    levels,
+    snap,
+    tenor,
+    traits,
+    yield_at_anchor,
+)
 from evertick.universe import load
 from unit.simulator.samples import INSTRUMENTS, instrument
 
@@ -15,10 +25,10 @@ BY_ID = {i.id: i for i in INSTRUMENTS}
 
 @pytest.mark.parametrize(
     ("id", "price"),
-    [("SPX", 7000), ("VNINDEX", 1750), ("BTC", 77000), ("GOLD", 4150), ("EURUSD", 1.158), ("US10Y", 4.12)],
+    [("SPX", 7000), ("VNINDEX", 1750), ("BTC", 77000), ("GOLD", 4150), ("EURUSD", 1.158), ("US10Y", 4.75)],
 )
 def test_well_known_prices(id: str, price: float) -> None:
-    assert traits(BY_ID[id]).price == pytest.approx(price)
+    assert traits(BY_ID[id]).price == pytest.approx(price, rel=1e-3)
 
 
 def test_every_instrument_of_the_universe_has_traits() -> None:
@@ -37,7 +47,8 @@ def test_the_universe_is_described_but_for_what_is_computed_from_others() -> Non
         i.id
         for i in load()
         if i.group not in (Group.FX, Group.SENTIMENT)
-        and not any(s in levels() for s in i.symbols.values())
+        and not described(i)
+        and not tenor(i)
         and not any(":" in s for s in i.symbols.values())
     ]
     assert unknown == []
@@ -111,3 +122,69 @@ def test_the_table_is_sound() -> None:
         assert level.volatility is None or 0 < level.volatility < 200, symbol
         assert level.like is None or level.like in levels(), symbol
     assert all(value > 0 and 0 < share < 1 for value, _, share in CURRENCIES.values())
+
+
+@pytest.mark.parametrize(
+    ("symbols", "key"),
+    [
+        ({"vn": "FPT"}, "vn=FPT"),
+        ({"vps": "FPT"}, "vn=FPT"),
+        ({"yahoo": "FPT.VN"}, "vn=FPT"),
+        ({"yahoo": "^VNINDEX.VN"}, "vn=VNINDEX"),
+        ({"cboe": "VIX"}, "^VIX"),
+        ({"ticker": "XLK"}, "XLK"),
+        ({"coingecko": "bitcoin"}, "bitcoin"),
+    ],
+)
+def test_a_row_of_the_table_is_found_by_any_providers_symbol(symbols: dict[str, str], key: str) -> None:
+    assert described(instrument("X", "sectors", "XNYS", **symbols)) == key
+
+
+def test_a_vietnamese_code_is_not_taken_for_a_us_ticker() -> None:
+    assert traits(instrument("VNM", "vietnam", "XSTC", 0, vn="VNM")).price == levels()["vn=VNM"].price
+    assert traits(instrument("VNM", "sectors", "XNYS", ticker="VNM")).price == levels()["VNM"].price
+
+
+@pytest.mark.parametrize(
+    ("symbols", "months"),
+    [
+        ({"yahoo": "^IRX"}, 3),
+        ({"yahoo": "^TNX"}, 120),
+        ({"treasury": "1.5Month"}, 1.5),
+        ({"treasury": "3Mo"}, 3),
+        ({"treasury": "10Yr"}, 120),
+        ({"fred": "DGS1MO"}, 1),
+        ({"fred": "DGS30"}, 360),
+        ({"fred": "SOFR"}, None),
+    ],
+)
+def test_maturities_are_read_from_symbols(symbols: dict[str, str], months: float | None) -> None:
+    assert tenor(instrument("X", "rates", "UST", 2, **symbols)) == months
+
+
+def test_the_curve_begins_where_it_should() -> None:
+    levels_now = [yield_at_anchor(months) for months in TENORS]
+    assert levels_now == sorted(levels_now)
+    assert 3.8 < levels_now[0] < 4.1
+    assert 4.6 < yield_at_anchor(120) < 5
+
+
+@pytest.mark.parametrize(
+    ("symbols", "pair"),
+    [
+        ({"vietcombank": "USD"}, ("USD", "VND")),
+        ({"ecb": "USD"}, ("EUR", "USD")),
+        ({"ecb": "USD/JPY"}, ("USD", "JPY")),
+        ({"twelvedata": "EUR/USD"}, ("EUR", "USD")),
+        ({"yahoo": "JPY=X"}, ("USD", "JPY")),
+        ({"yahoo": "GBPJPY=X"}, ("GBP", "JPY")),
+    ],
+)
+def test_currency_pairs_are_read_from_symbols(symbols: dict[str, str], pair: tuple[str, str]) -> None:
+    value = {"USD": 1.0, **{code: one[0] for code, one in CURRENCIES.items()}}
+    assert traits(instrument("X", "fx", "FX", 4, **symbols)).price == pytest.approx(value[pair[0]] / value[pair[1]])
+
+
+@pytest.mark.parametrize(("price", "snapped"), [(9_994, 9_990), (9_996, 10_000), (24_523, 24_500), (98_760, 98_800)])
+def test_shares_in_ho_chi_minh_city_go_in_steps(price: float, snapped: float) -> None:
+    assert snap(price, traits(BY_ID["VCB"]).ticks) == snapped
