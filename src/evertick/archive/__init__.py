@@ -1,4 +1,4 @@
-"""The database: reports in streamed parts, daily bars, receipts, the ledger of slots.
+"""The database: reports in streamed parts, daily bars, quotes, receipts, the ledger of slots.
 
     async with open_archive("sqlite:///evertick.db", clock) as archive:
         page = await archive.reports.list()

@@ -1,4 +1,4 @@
-"""The archive: reports, bars, receipts and the ledger of slots, over one engine that is opened and closed here."""
+"""The archive: reports, bars, quotes, receipts and the ledger of slots, over one engine, opened and closed here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from evertick.archive.bars import BarStore
 from evertick.archive.database import Engine, check_schema, is_sqlite, open_engine, shown, sqlite_path
 from evertick.archive.ledger import Ledger
 from evertick.archive.lock import owned
+from evertick.archive.quotes import QuoteStore
 from evertick.archive.receipts import ReceiptStore
 from evertick.archive.reports import ReportStore
 from evertick.archive.timeline import TimelineStore
@@ -29,6 +30,7 @@ class Archive:
         self.name = shown(url)
         self.reports = ReportStore(engine, clock)
         self.bars = BarStore(engine, clock)
+        self.quotes = QuoteStore(engine)
         self.receipts = ReceiptStore(engine)
         self.usage = UsageStore(engine)
         self.ledger = Ledger(engine, url)

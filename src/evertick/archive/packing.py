@@ -34,10 +34,10 @@ def pack(bars: Bars) -> bytes:
     """``bars`` holds at most one calendar year, sorted, at least one bar."""
     first, last = bars.day[0], bars.day[-1]
     offsets = array("H", [day - first for day in bars.day])
-    pieces = [_shuffled(offsets)]
+    pieces = [shuffled(offsets)]
     for column in (bars.open, bars.high, bars.low, bars.close, bars.volume):
-        narrow = _narrowed(column)
-        pieces += [narrow.typecode.encode(), _shuffled(narrow)]
+        narrow = narrowed(column)
+        pieces += [narrow.typecode.encode(), shuffled(narrow)]
     body = isal_zlib.compress(b"".join(pieces), 3)
     return _HEAD.pack(_MAGIC, len(bars), last, first) + body
 
@@ -54,13 +54,13 @@ def unpack(instrument: str, blob: bytes) -> Bars:
         body = memoryview(isal_zlib.decompress(memoryview(blob)[HEAD_BYTES:]))
     except isal_zlib.IsalError as error:  # type: ignore[misc]
         raise Unreadable(str(error)) from error
-    offsets, at = _unshuffled("H", body, 0, count)
+    offsets, at = unshuffled("H", body, 0, count)
     columns = []
     for _ in range(5):
         code = chr(body[at]) if at < len(body) else "?"
         if code not in "fd":
             raise Unreadable(f"column type {code!r}")
-        column, at = _unshuffled(code, body, at + 1, count)
+        column, at = unshuffled(code, body, at + 1, count)
         columns.append(column if code == "d" else array("d", column))
     if at != len(body):
         raise Unreadable("bytes left over")
@@ -145,7 +145,7 @@ def _head(blob: bytes) -> tuple[int, int, int]:
     return count, last, first
 
 
-def _narrowed(column: array[float]) -> array[float]:
+def narrowed(column: array[float]) -> array[float]:
     try:
         narrow = array("f", column)
     except OverflowError:
@@ -156,7 +156,7 @@ def _narrowed(column: array[float]) -> array[float]:
     return narrow
 
 
-def _shuffled(column: array) -> bytes:
+def shuffled(column: array) -> bytes:
     if sys.byteorder == "big":
         column = array(column.typecode, column)
         column.byteswap()
@@ -164,7 +164,7 @@ def _shuffled(column: array) -> bytes:
     return b"".join(plain[i::width] for i in range(width))
 
 
-def _unshuffled(code: str, body: memoryview, at: int, count: int) -> tuple[array, int]:
+def unshuffled(code: str, body: memoryview, at: int, count: int) -> tuple[array, int]:
     column = array(code)
     width = column.itemsize
     if at + width * count > len(body):
