@@ -96,7 +96,7 @@ class Conductor:
             wait = (seat.retry_at - now).total_seconds()
             raise SourceRateLimited(seat.source.name, CHART, f"resting for {wait:.0f} s more", retry_after=wait)
         try:
-            return await seat.source.bars(seat.courteous.begin(), instrument, since)
+            return (await seat.source.bars(seat.courteous.begin(), (instrument,), since))[0]
         except SourceRateLimited as error:
             seat.retry_at = rest([error], seat.failed_runs + 1, self._clock.now(), seat.own)
             raise

@@ -6,18 +6,15 @@ No key, no cookie. Both endpoints are undocumented: whatever is not the shape kn
 from __future__ import annotations
 
 import asyncio
-import math
-from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
-from statistics import median
 from typing import Any
 from urllib.parse import quote as quoted
 from zoneinfo import ZoneInfo
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceUnavailable
-from evertick.model import Bars, Clock, Group, Instrument, Quote
+from evertick.model import Bars, Clock, Instrument, Quote
+from evertick.sources import daily
 from evertick.sources.http import Getter
 from evertick.sources.reading import (
     Answer,
@@ -38,11 +35,12 @@ HOSTS = ("https://query1.finance.yahoo.com", "https://query2.finance.yahoo.com")
 BATCH = 20
 """Symbols that one spark request may name; more is an HTTP 400."""
 AT_ONCE = 3
+COOL_DOWN_S = 60.0
+"""After a request to slow down that does not say for how long; at an address of the user's own only as long as told."""
 SPARK = "/v7/finance/spark"
 CHART = "/v8/finance/chart/"
 _SPARK_BYTES = 2 << 20
 _CHART_BYTES = 4 << 20
-_NAN = math.nan
 
 
 class Yahoo:
@@ -52,12 +50,15 @@ class Yahoo:
     per_day: int | None = None
     every_s = 0.0
     needs_key = False
+    bars_at_once = 1
     rate = (30, 10.0)
     """At most the first in every span of the second, in seconds."""
 
     def __init__(self, clock: Clock, base_url: str | None = None, api_key: str | None = None) -> None:
         self._clock = clock
-        self._hosts = (base_url.rstrip("/"),) if base_url else HOSTS
+        self._hosts: tuple[str, ...] = (base_url.rstrip("/"),) if base_url else HOSTS
+        self._cool_down_s = 0.0 if base_url else COOL_DOWN_S
+        self._rests_until: datetime | None = None
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The latest prices. A batch that fails costs its own instruments; raises `SourceError` when all do.
@@ -94,11 +95,15 @@ class Yahoo:
         await asyncio.sleep(0)
         return parse_spark(payload, batch, self._clock.now())
 
-    async def bars(self, http: Getter, instrument: Instrument, since: date) -> Bars:
-        """Daily bars from ``since`` (the exchange's calendar) to now, today's unfinished one included.
+    async def bars(self, http: Getter, instruments: Sequence[Instrument], since: date) -> Sequence[Bars]:
+        """Daily bars from ``since`` (the exchange's calendar) to now, today's unfinished one included; a request each.
 
-        Without a symbol at Yahoo, or with nothing known there: no bars. Raises `SourceError`.
+        Adjusted for splits, not for dividends: the ``close``, not the ``adjclose``. Of what has no symbol at Yahoo, or
+        is not known there: no bars. Raises `SourceError`.
         """
+        return [await self._chart(http, instrument, since) for instrument in instruments]
+
+    async def _chart(self, http: Getter, instrument: Instrument, since: date) -> Bars:
         symbol = instrument.symbols.get(self.name)
         if symbol is None:
             return Bars.empty(instrument.id)
@@ -109,18 +114,38 @@ class Yahoo:
             "period1": str(max(0, int(start.timestamp()))),
             "period2": str(int(now.timestamp()) + 86_400),
         }
-        payload = await self._get(http, CHART + quoted(symbol, safe=""), params, _CHART_BYTES)
+        try:
+            payload = await self._get(http, CHART + quoted(symbol, safe=""), params, _CHART_BYTES)
+        except SourceMalformed as error:
+            if error.came.startswith("HTTP 404"):  # "No data found, symbol may be delisted"
+                return Bars.empty(instrument.id)
+            raise
         return parse_bars(payload, instrument, since, now)
 
     async def _get(self, http: Getter, path: str, params: Mapping[str, str], at_most: int) -> Any:
-        """From the first host that can be reached: the second one answers when the first is down."""
-        *others, last = self._hosts
-        for host in others:
+        """From the host that answered last; when it cannot be reached, from the other.
+
+        Both are doors of one house: a request to slow down from one holds for both, and while it holds none is asked.
+        """
+        now = self._clock.now()
+        if self._rests_until is not None and now < self._rests_until:
+            wait = (self._rests_until - now).total_seconds()
+            raise SourceRateLimited(self.name, path, f"asked to slow down, resting for {wait:.0f} s", retry_after=wait)
+        failure: SourceUnavailable | None = None
+        for host in self._hosts:
             try:
-                return await http.get_json(self.name, host + path, params, at_most=at_most)
-            except SourceUnavailable:
-                continue
-        return await http.get_json(self.name, last + path, params, at_most=at_most)
+                payload = await http.get_json(self.name, host + path, params, at_most=at_most)
+            except SourceUnavailable as error:
+                failure = failure or error
+            except SourceRateLimited as error:
+                self._rests_until = self._clock.now() + timedelta(seconds=error.retry_after or self._cool_down_s)
+                raise
+            else:
+                if host != self._hosts[0]:
+                    self._hosts = (host, *(other for other in self._hosts if other != host))
+                return payload
+        assert failure is not None
+        raise failure
 
 
 def parse_spark(payload: object, instruments: Sequence[Instrument], now: datetime) -> Answer:
@@ -201,61 +226,34 @@ def parse_bars(payload: object, instrument: Instrument, since: date, now: dateti
     if any(isinstance(column, list) and len(column) != len(stamps) for column in table):
         raise SourceMalformed("yahoo", endpoint, "columns of different lengths", expected="columns of equal length")
     rows = _rows(stamps, [c if isinstance(c, list) else [None] * len(stamps) for c in table], meta, instrument, now)
-    kept = [rows[day] for day in sorted(rows) if day >= since.toordinal()]
-    if stamps and not rows:
+    if not rows:
         raise SourceMalformed("yahoo", endpoint, "no usable bar among those sent", expected="bars of 1d")
-    kept = _on_scale(kept)
-    return Bars(
-        instrument.id,
-        array("i", (row[0] for row in kept)),
-        *(array("d", (row[n] for row in kept)) for n in range(1, 6)),
-    )
-
-
-Row = tuple[int, float, float, float, float, float]
+    return daily.bars(instrument, [rows[day] for day in sorted(rows) if day >= since.toordinal()])
 
 
 def _rows(
     stamps: list[Any], columns: Sequence[list[Any]], meta: Mapping[str, Any], instrument: Instrument, now: datetime
-) -> dict[int, Row]:
+) -> dict[int, daily.Row]:
     """Day to row. Of two rows of one day the later one counts: the last bar is often sent twice."""
     zone = _zone(meta)
     offset = timedelta(seconds=number(meta.get("gmtoffset")) or 0)
     latest = (now + timedelta(days=1)).toordinal()
-    below_zero = instrument.group in (Group.RATES, Group.COMMODITIES)
     newest: dict[int, float] = {}
-    rows: dict[int, Row] = {}
+    rows: dict[int, daily.Row] = {}
     for n, stamp in enumerate(stamps):
-        at, close = instant(stamp), number(columns[3][n])
-        if at is None or close is None or close == 0 or (close < 0 and not below_zero):
+        at = instant(stamp)
+        if at is None:
             continue
         # A daily bar is stamped with the session's opening, in UTC: the day is the exchange's own.
         day = (at.astimezone(zone) if zone else at + offset).toordinal()
         if day > latest or newest.get(day, -1.0) > at.timestamp():
             continue
-        newest[day] = at.timestamp()
-        opened, high, low = (_ohl(columns[c][n], close) for c in range(3))
-        if high < low:
-            high = low = _NAN
-        volume = number(columns[4][n])
-        rows[day] = (day, opened, high, low, close, volume if volume is not None and volume >= 0 else _NAN)
+        opened, high, low, close, volume = (number(column[n]) for column in columns)
+        row = daily.row(instrument, day, close, opened, high, low, volume)
+        if row is not None:
+            newest[day] = at.timestamp()
+            rows[day] = row
     return rows
-
-
-def _ohl(value: object, close: float) -> float:
-    """An open, high or low: NaN where there is none, a placeholder 0, or one on another scale than the close."""
-    found = number(value)
-    if found is None or found == 0 or leapt(found, close):
-        return _NAN
-    return found
-
-
-def _on_scale(rows: list[Row]) -> list[Row]:
-    """``rows`` without those whose close is on another scale than the median of the seven around it."""
-    closes = [row[4] for row in rows]
-    if not any(leapt(a, b) for a, b in pairwise(closes)):
-        return rows
-    return [row for n, row in enumerate(rows) if not leapt(row[4], median(closes[max(0, n - 3) : n + 4]))]
 
 
 def _zone(meta: Mapping[str, Any]) -> ZoneInfo | None:

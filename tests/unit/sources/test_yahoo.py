@@ -345,7 +345,7 @@ async def test_the_second_host_answers_when_the_first_is_down():
 
 async def test_bars_are_asked_for_by_dates_with_the_symbol_quoted():
     http = FakeHttp(lambda url, params: chart_answer())
-    bars = await Yahoo(FixedClock(), "http://h").bars(http, SPX, date(2026, 11, 20))
+    (bars,) = await Yahoo(FixedClock(), "http://h").bars(http, [SPX], date(2026, 11, 20))
     assert bars.dates() == [date(2026, 11, 20), date(2026, 11, 23)]
     ((url, params, _),) = http.asked
     assert url == "http://h/v8/finance/chart/%5EGSPC"
@@ -357,4 +357,5 @@ async def test_bars_are_asked_for_by_dates_with_the_symbol_quoted():
 
 async def test_what_has_no_symbol_at_yahoo_has_no_bars_and_is_not_asked_for():
     http = FakeHttp(lambda url, params: pytest.fail("asked"))
-    assert len(await Yahoo(FixedClock(), "http://h").bars(http, CAP, SINCE)) == 0
+    (bars,) = await Yahoo(FixedClock(), "http://h").bars(http, [CAP], SINCE)
+    assert (bars.instrument, len(bars)) == ("CRYPTO_CAP", 0)
