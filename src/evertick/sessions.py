@@ -236,6 +236,12 @@ def horizon(exchange: str) -> date | None:
     return date.fromordinal(calendar.last) if calendar else None
 
 
+def calendar(exchange: str) -> Calendar | None:
+    """The exceptions to the weekly hours of the exchange, where they are known."""
+    EXCHANGES[exchange]
+    return _calendars().get(exchange)
+
+
 def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 900) -> bool:
     """Whether ``quote`` is as new as its market lets it be.
 

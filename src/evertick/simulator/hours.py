@@ -1,4 +1,4 @@
-"""Trading days of an exchange, made from the weekly hours of `evertick.sessions`.
+"""Trading days of an exchange, made from the weekly hours, holidays and half days of `evertick.sessions`.
 
 A trading day is the local date on which its trading *ends*: Sunday evening's futures belong to Monday, and FX, which
 trades from Sunday to Friday without a pause, is cut into days of 24 hours at five o'clock in New York.
@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from evertick.errors import SettingsError
-from evertick.sessions import EXCHANGES, Exchange
+from evertick.sessions import EXCHANGES, Calendar, Exchange, calendar
 
 EPOCH = date(1970, 1, 1).toordinal()
 _DAY = 24 * 60
@@ -24,13 +24,15 @@ Segments = tuple[tuple[int, int], ...]
 class Hours:
     """The trading days of one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, exceptions: Calendar | None = None) -> None:
         self.tz = exchange.tz
         self.zone = ZoneInfo(exchange.tz)
         self.always = exchange.always
         self._week = _by_trading_day(exchange)
-        self.trades = tuple(bool(periods) for periods in self._week)
-        """Monday first: whether a day of the week is a trading day."""
+        self._trades = tuple(bool(periods) for periods in self._week)
+        self._early = dict(zip(exceptions.early, exceptions.closes, strict=True)) if exceptions else {}
+        over = {d for d, end in self._early.items() if not any(a < end for a, _ in self._week[(d - 1) % 7])}
+        self._holidays = over.union(exceptions.closed if exceptions else ())
         self.long = any(periods and periods[0][0] < 0 for periods in self._week)
         """Trades into the night before the day: futures and FX."""
         self.segments = lru_cache(64)(self._segments)
@@ -39,12 +41,12 @@ class Hours:
         self._opens = tuple(max(0, periods[0][0]) if periods else 0 for periods in self._week)
 
     def is_trading_day(self, day: int) -> bool:
-        return self.trades[(day - 1) % 7]
+        return self._trades[(day - 1) % 7] and day not in self._holidays
 
     def before(self, day: int) -> int:
         """The trading day before ``day``."""
         day -= 1
-        while not self.trades[(day - 1) % 7]:
+        while not self.is_trading_day(day):
             day -= 1
         return day
 
@@ -52,14 +54,20 @@ class Hours:
         """Trading days from ``first`` to ``last``, both included."""
         if self.always:
             return list(range(first, last + 1))
-        trades = self.trades
-        return [day for day in range(first, last + 1) if trades[(day - 1) % 7]]
+        trades, holidays = self._trades, self._holidays
+        return [day for day in range(first, last + 1) if trades[(day - 1) % 7] and day not in holidays]
 
     def _segments(self, day: int) -> Segments:
         if self.always:
             start = (day - EPOCH) * 86400
             return ((start, start + 86400),)
-        return tuple((self._instant(day, a), self._instant(day, b)) for a, b in self._week[(day - 1) % 7])
+        if day in self._holidays:
+            return ()
+        end = self._early.get(day)
+        periods = self._week[(day - 1) % 7]
+        if end is not None:
+            periods = tuple((a, min(b, end)) for a, b in periods if a < end)
+        return tuple((self._instant(day, a), self._instant(day, b)) for a, b in periods)
 
     def day_at(self, at: float) -> int:
         """The trading day that began last at or before ``at``."""
@@ -132,4 +140,4 @@ def hours(exchange: str) -> Hours:
     """The hours of an exchange by its code. Raises `SettingsError` for one that `evertick.sessions` does not know."""
     if exchange not in EXCHANGES:
         raise SettingsError(f"the exchange '{exchange}' is not known; choose among {', '.join(EXCHANGES)}")
-    return Hours(EXCHANGES[exchange])
+    return Hours(EXCHANGES[exchange], calendar(exchange))

@@ -36,6 +36,27 @@ def test_no_trading_at_the_weekend() -> None:
     assert hours("XNYS").before(day("2026-11-30")) == day("2026-11-27")
 
 
+def test_holidays_and_half_days() -> None:
+    h = hours("XNYS")
+    assert not h.is_trading_day(day("2026-11-26"))
+    assert h.segments(day("2026-11-26")) == ()
+    assert h.before(day("2026-11-27")) == day("2026-11-25")
+    assert day("2026-11-26") not in h.days(day("2026-11-23"), day("2026-11-30"))
+    assert [(utc(a), utc(b)) for a, b in h.segments(day("2026-11-27"))] == [("Fri 27 14:30", "Fri 27 18:00")]
+    assert h.day_at(at("2026-11-26T16:00+00:00")) == day("2026-11-25")
+
+
+@pytest.mark.parametrize("exchange", sorted(EXCHANGES))
+def test_every_trading_day_of_the_calendar_trades(exchange: str) -> None:
+    h = hours(exchange)
+    for d in h.days(day("2024-01-01"), day("2031-12-31")):
+        segments = h.segments(d)
+        assert segments
+        assert all(a < b for a, b in segments)
+        assert all((b - a) % STEP == 0 for a, b in segments[:-1])
+        assert h.day_at(segments[0][0]) == h.day_at(segments[-1][1] - 1) == d
+
+
 def test_what_always_trades_has_whole_days() -> None:
     h = hours("24/7")
     assert h.always
@@ -81,10 +102,11 @@ def test_stamps_lie_on_their_local_day(exchange: str) -> None:
         assert stamps == [h.segments(d)[0][0] for d in days]
 
 
-@pytest.mark.parametrize("exchange", sorted(EXCHANGES))
+@pytest.mark.parametrize("exchange", sorted(code for code, e in EXCHANGES.items() if not e.daily or e.always))
 def test_trading_days_agree_with_the_sessions(exchange: str) -> None:
     h = hours(exchange)
-    for moment in range(int(at("2026-10-23T00:00+00:00")), int(at("2026-11-06T00:00+00:00")), 3 * 3600 + 900):
+    spans = (("2026-10-23T00:00+00:00", "2026-11-06T00:00+00:00"), ("2026-12-22T00:00+00:00", "2027-01-05T00:00+00:00"))
+    for moment in (m for a, b in spans for m in range(int(at(a)), int(at(b)), 3 * 3600 + 900)):
         trading = any(a <= moment < b for d in (h.day_at(moment), h.day_at(moment) + 1) for a, b in h.segments(d))
         is_open = session(exchange, datetime.fromtimestamp(moment, UTC)) in (Session.OPEN, Session.ALWAYS)
         assert trading == is_open, utc(moment)
