@@ -6,7 +6,7 @@ Pure. Whatever JSON comes in, a reader gives a value or ``None`` and never fails
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +34,8 @@ class Answer:
     """Instrument id to why its price was not taken."""
     failures: Sequence[SourceError] = ()
     """Parts of the run that failed while others did not."""
+    later: Collection[str] = ()
+    """Ids left for a later run to keep within a quota: neither asked for nor missing."""
 
 
 def symbol_of(instrument: Instrument, namespaces: Sequence[str]) -> str | None:
@@ -165,6 +167,13 @@ def mapping(value: object) -> Mapping[str, Any]:
 def first(value: object) -> Mapping[str, Any]:
     """The first item of a JSON list if it is an object, else an empty one."""
     return mapping(value[0]) if isinstance(value, list) and value else {}
+
+
+def plain(text: object) -> str:
+    """What a provider said, fit to stand in an error: one line of at most 120 characters; empty for what is no text."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:400]).split())[:120]
 
 
 def kind(value: object) -> str:
