@@ -13,7 +13,7 @@ from evertick.model import SPARK_POINTS, Bars, Clock, Instrument, Quote
 from evertick.sources import daily
 from evertick.sources.http import Getter
 from evertick.sources.reading import Answer, decimal, leapt
-from evertick.sources.tables import local, table, tail, us_day
+from evertick.sources.tables import local, plain, table, tail, us_day
 
 BASE_URL = "https://cdn.cboe.com"
 HISTORY = "/api/global/us_indices/daily_prices/{symbol}_History.csv"
@@ -75,7 +75,7 @@ def endpoint(instrument: Instrument) -> str:
 def parse_quote(body: bytes, instrument: Instrument, now: datetime) -> Quote | str:
     """The last close as a quote, as of 15:15 in Chicago on its day; or why there is none. Raises `SourceMalformed`."""
     rows = _rows(body, instrument, _QUOTE_ROWS)
-    quote = daily.newest(instrument, "cboe", {day: row[4] for day, row in rows.items()}, closed, now)
+    quote = daily.newest(instrument, "cboe", {day: row[4] for day, row in rows.items()}, closed, now, daily.WITHIN)
     if isinstance(quote, str):
         return quote
     _, _, high, low, price, _ = rows[max(rows)]
@@ -104,7 +104,7 @@ def _rows(body: bytes, instrument: Instrument, count: int) -> dict[int, daily.Ro
     names = [name.upper() for name in names]
     close = "CLOSE" if "CLOSE" in names else symbol
     if "DATE" not in names or close not in names or len(set(names)) < len(names):
-        raise SourceMalformed("cboe", at, f"columns {', '.join(names)[:100]}", expected="DATE, OPEN, HIGH, LOW, CLOSE")
+        raise SourceMalformed("cboe", at, f"columns {plain(names)}", expected="DATE, OPEN, HIGH, LOW, CLOSE")
     found: dict[int, daily.Row] = {}
     doubted: set[int] = set()
     for cells in rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
@@ -18,6 +18,8 @@ from evertick.sources.reading import BELOW_ZERO, NEAR_ZERO, leapt, mirrored, spa
 
 Row = tuple[int, float, float, float, float, float]
 """Day (ordinal), open, high, low, close, volume; NaN where there is none, the close excepted."""
+WITHIN = timedelta(days=15)
+"""What is published every working day is never older: no holidays are that long."""
 _AROUND = 3
 """A close is compared with the median of this many before it and after it."""
 
@@ -90,11 +92,17 @@ def _fits(close: float, around: Sequence[float]) -> bool:
 
 
 def newest(
-    instrument: Instrument, source: str, values: Mapping[int, float], at: Callable[[date], datetime], now: datetime
+    instrument: Instrument,
+    source: str,
+    values: Mapping[int, float],
+    at: Callable[[date], datetime],
+    now: datetime,
+    oldest: timedelta,
 ) -> Quote | str:
     """The newest value as a quote, its change against the value before it; or why there is none.
 
-    ``values`` maps days (ordinals) to values; ``at`` says when a day's value is of.
+    ``values`` maps days (ordinals) to values; ``at`` says when a day's value is of; what is older than ``oldest`` is the
+    end of half a file, or of a series that nobody goes on with.
     """
     line = settled(values)
     if not line:
@@ -104,6 +112,8 @@ def newest(
     recent = list(line.values())[-SPARK_POINTS:]
     if reason := wrong(instrument, price, as_of, now, median(recent[:-1]) if len(recent) > 1 else None):
         return reason
+    if as_of < now - oldest:
+        return f"no value since {as_of:%Y-%m-%d}"
     before = recent[-2] if len(recent) > 1 and not leapt(recent[-2], price) else None
     return Quote(
         id=instrument.id,

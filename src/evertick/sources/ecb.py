@@ -92,7 +92,7 @@ def quotes(rates: Rates, instruments: Sequence[Instrument], now: datetime) -> An
         line = _line(rates, instrument.symbols["ecb"])
         quote: Quote | str = f"no rate of {instrument.symbols['ecb']} on {date.fromordinal(last)}"
         if last in line:
-            quote = daily.newest(instrument, "ecb", line, published, now)
+            quote = daily.newest(instrument, "ecb", line, published, now, daily.WITHIN)
         if isinstance(quote, str):
             refused[instrument.id] = quote
         else:

@@ -17,7 +17,7 @@ from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources import daily
 from evertick.sources.http import Getter
 from evertick.sources.reading import Answer, decimal, kind, mapping
-from evertick.sources.tables import iso_day, local, table
+from evertick.sources.tables import iso_day, local, plain, table
 
 CSV_URL = "https://fred.stlouisfed.org"
 API_URL = "https://api.stlouisfed.org"
@@ -117,9 +117,7 @@ def parse_graph(body: bytes) -> dict[str, Series]:
     """The series of a ``fredgraph.csv`` by their ids; ``.`` and an empty cell stand for no value. Raises `SourceMalformed`."""
     names, rows = table("fred", GRAPH, body)
     if len(names) < 2 or names[0].upper() not in ("OBSERVATION_DATE", "DATE") or len(set(names)) < len(names):
-        raise SourceMalformed(
-            "fred", GRAPH, f"columns {', '.join(names)[:100]}", expected="observation_date and series"
-        )
+        raise SourceMalformed("fred", GRAPH, f"columns {plain(names)}", expected="observation_date and series")
     found: dict[str, dict[int, float]] = {name: {} for name in names[1:]}
     for cells in rows:
         day = iso_day(cells[0])
@@ -160,7 +158,7 @@ def quotes(series: Mapping[str, Series], instruments: Sequence[Instrument], now:
         if symbol not in series:
             refused[instrument.id] = f"no series {symbol} in the answer"
             continue
-        quote = daily.newest(instrument, "fred", series[symbol], observed, now)
+        quote = daily.newest(instrument, "fred", series[symbol], observed, now, timedelta(days=_DAYS))
         if isinstance(quote, str):
             refused[instrument.id] = quote
         else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from evertick.errors import SourceMalformed
+from evertick.sources.reading import decimal
 
 ROWS_AT_MOST = 20_000
 _ISO = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})", re.ASCII)
@@ -18,28 +20,39 @@ _US = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})", re.ASCI
 def table(provider: str, endpoint: str, body: bytes) -> tuple[list[str], list[list[str]]]:
     """The names of the columns, and the rows that have a cell for each; names and cells without blanks around them.
 
-    A last row that breaks off (no line end, and short of cells or of the decimals of the row before) is left out.
-    Raises `SourceMalformed` for what is no CSV, or has more than `ROWS_AT_MOST` rows.
+    Raises `SourceMalformed` for what is no CSV, has more than `ROWS_AT_MOST` rows, or breaks off: no line end, and a last
+    row that is short of cells or whose last number is short of the decimals of the one above it.
     """
-    whole = body.endswith((b"\n", b"\r"))
     names: list[str] = []
     rows: list[list[str]] = []
+    last: list[str] = []
     try:
         for cells in csv.reader(io.StringIO(body.decode("utf-8", "replace"))):
-            cells = [cell.strip() for cell in cells]
+            last = [cell.strip() for cell in cells]
             if not names:
-                names = cells if any(cells) else []
-            elif len(cells) == len(names):
-                rows.append(cells)
+                names = last if any(last) else []
+            elif len(last) == len(names):
+                rows.append(last)
             if len(rows) > ROWS_AT_MOST:
                 raise SourceMalformed(
                     provider, endpoint, "a table without end", expected=f"at most {ROWS_AT_MOST} rows"
                 )
     except csv.Error as error:
         raise SourceMalformed(provider, endpoint, f"broken CSV ({error})", expected="CSV") from None
-    if len(rows) > 1 and not whole and _decimals(rows[-1][-1]) < _decimals(rows[-2][-1]):
-        rows.pop()
+    if names and not body.endswith((b"\n", b"\r")) and _breaks_off(last, names, rows):
+        raise SourceMalformed(provider, endpoint, "a table that breaks off", expected="whole rows")
     return names, rows
+
+
+def plain(names: Iterable[str]) -> str:
+    """Names of columns for an error: printable, and not too many."""
+    return "".join(c for c in ", ".join(names)[:100] if c.isprintable())
+
+
+def _breaks_off(last: list[str], names: list[str], rows: list[list[str]]) -> bool:
+    if len(last) != len(names):
+        return True
+    return len(rows) > 1 and decimal(last[-1]) is not None and _decimals(last[-1]) < _decimals(rows[-2][-1])
 
 
 def tail(body: bytes, lines: int) -> bytes:

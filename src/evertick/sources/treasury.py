@@ -12,7 +12,7 @@ from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources import daily
 from evertick.sources.http import Getter
 from evertick.sources.reading import Answer, decimal
-from evertick.sources.tables import local, table, us_day
+from evertick.sources.tables import local, plain, table, us_day
 
 BASE_URL = "https://home.treasury.gov"
 CURVE = "/resource-center/data-chart-center/interest-rates/daily-treasury-rates.csv/{year}/all"
@@ -93,7 +93,7 @@ def parse_curve(body: bytes, endpoint: str = CURVE) -> Curve:
     names, rows = table("treasury", endpoint, body)
     columns = ["".join(name.split()) for name in names]
     if "Date" not in columns or len(set(columns)) < max(2, len(columns)):
-        raise SourceMalformed("treasury", endpoint, f"columns {', '.join(columns)[:100]}", expected="Date, 1 Mo, …")
+        raise SourceMalformed("treasury", endpoint, f"columns {plain(columns)}", expected="Date, 1 Mo, …")
     dated = columns.index("Date")
     curve: dict[str, dict[int, float]] = {name: {} for n, name in enumerate(columns) if n != dated}
     days = 0
@@ -134,7 +134,7 @@ def _quote(curve: Curve, symbol: str, instrument: Instrument, now: datetime) -> 
         return f"no column {symbol}"
     if not any(math.isfinite(value) for value in curve[symbol].values()):
         return f"no yield between {_YIELDS[0]:g} and {_YIELDS[1]:g} percent"
-    return daily.newest(instrument, "treasury", curve[symbol], observed, now)
+    return daily.newest(instrument, "treasury", curve[symbol], observed, now, daily.WITHIN)
 
 
 def bars(curve: Curve, instrument: Instrument, since: date, now: datetime) -> Bars:
