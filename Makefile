@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-thorough test-tools lint format wheel bench requirements clean
+.PHONY: help install demo test test-thorough test-tools lint format wheel bench calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -63,6 +63,13 @@ wheel: install .venv/dev  ## Build dist/*.whl and dist/*.tar.gz, page assets inc
 
 bench: install .venv/dev test-tools  ## Measure a running server from outside: start, memory, latency (ARGS="--servers" for Redis and PostgreSQL)
 	@$(BIN)/python benchmarks/serve.py $(ARGS)
+
+.venv/calendars: requirements/calendars.txt
+	@$(PYTHON) -m venv --clear $@
+	@$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/calendars.txt
+
+calendars: .venv/calendars  ## Write the holidays of the exchanges anew, before a release
+	@PYTHONPATH=src .venv/calendars/bin/python scripts/build_calendars.py
 
 requirements: .venv/dev  ## Resolve and pin the requirements anew
 	@scripts/lock

@@ -65,7 +65,6 @@ class Exchange:
 class Calendar:
     """Exceptions to the weekly hours. Days are `date` ordinals, sorted."""
 
-    first: int
     last: int
     closed: array[int]
     early: array[int]
@@ -368,54 +367,36 @@ def _instant(day: date, minutes: int, tz: str) -> datetime:
 
 @cache
 def _calendars() -> Mapping[str, Calendar]:
-    """Read once, at the first question about a day: 60 exchanges and nine years take about 60 KB."""
-    found: dict[str, Calendar] = {}
+    """Read once, at the first question about a day."""
+    years: dict[str, dict[int, list[str]]] = {}
     for file in sorted(CALENDARS.glob("*.txt")):
-        for codes, calendar in read_calendars(file.read_text("utf-8"), file.name):
-            for code in codes:
-                if code in found:
-                    raise ValueError(f"{file.name}: {code} has a calendar already")
-                found[code] = calendar
-    return MappingProxyType(found)
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            words = line.partition("#")[0].split()
+            for code in words[0].split(",") if words else ():
+                known = years.setdefault(code, {})
+                if int(words[1]) in known:
+                    raise ValueError(f"{file.name}, line {number}: {code} has {words[1]} already")
+                known[int(words[1])] = words[2:]
+    return MappingProxyType({code: _calendar(exceptions) for code, exceptions in years.items()})
 
 
-def read_calendars(text: str, name: str) -> Iterator[tuple[tuple[str, ...], Calendar]]:
-    """The calendars of a file: exchanges that share one, and it.
-
-    A line holds exchanges, a year and the year's exceptions: ``XSTC,XHNX 2027 01-01 02-04..02-10 12-24@12:00`` is
-    closed on two spans of days and closes early on a third. ``#`` begins a comment. The years of an exchange follow
-    each other without a gap. Raises `ValueError` that names the line.
-    """
-    years: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        codes, year = tuple(words[0].split(",")), int(words[1])
-        lines = years.setdefault(codes, [])
-        if lines and lines[-1][0] != year - 1:
-            raise ValueError(f"{name}, line {number}: {year} does not follow {lines[-1][0]}")
-        lines.append((year, words[2:]))
-    for codes, lines in years.items():
-        yield codes, _calendar(lines)
-
-
-def _calendar(lines: list[tuple[int, list[str]]]) -> Calendar:
+def _calendar(years: Mapping[int, list[str]]) -> Calendar:
+    """From each year's ``01-01 02-04..02-10 12-24@12:00``: closed on two spans of days, closing early on a third."""
+    first, last = min(years), max(years)
     closed: list[int] = []
     early: list[tuple[int, int]] = []
-    for year, exceptions in lines:
-        for exception in exceptions:
+    for year in range(first, last + 1):
+        for exception in years[year]:
             days, _, closes = exception.partition("@")
-            first, _, last = days.partition("..")
-            span = range(_ordinal(year, first), _ordinal(year, last or first) + 1)
+            begin, _, end = days.partition("..")
+            span = range(_ordinal(year, begin), _ordinal(year, end or begin) + 1)
             if closes:
                 early += [(day, _minutes(closes)) for day in span]
             else:
                 closed += span
     early.sort()
     return Calendar(
-        date(lines[0][0], 1, 1).toordinal(),
-        date(lines[-1][0], 12, 31).toordinal(),
+        date(last, 12, 31).toordinal(),
         array("i", sorted(closed)),
         array("i", [day for day, _ in early]),
         array("h", [closes for _, closes in early]),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import sys
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evertick.model import Group, Instrument, Quote, Session
-from evertick.sessions import EXCHANGES, NEVER, fresh, last_close, next_change, session
+from evertick.sessions import (
+    EXCHANGES,
+    NEVER,
+    _calendars,
+    fresh,
+    horizon,
+    is_trading_day,
+    last_close,
+    next_change,
+    next_close,
+    next_open,
+    session,
+    trading_days,
+)
+from unit.lunar import CHINA, VIETNAM, solar
 
 
 def at(text: str) -> datetime:
@@ -32,7 +47,26 @@ MONDAY = "2026-11-23"  # New York is on winter time, Vietnam is UTC+7 all year
         ("XSTC", f"{MONDAY} 05:59", Session.BREAK),
         ("XSTC", f"{MONDAY} 06:00", Session.OPEN),
         ("XSTC", f"{MONDAY} 07:45", Session.CLOSED),
-        ("XTKS", f"{MONDAY} 03:00", Session.BREAK),
+        ("XTKS", "2026-11-24 03:00", Session.BREAK),
+        ("XTKS", f"{MONDAY} 03:00", Session.CLOSED),  # Labour Thanksgiving Day
+        ("XNYS", "2026-11-26 16:00", Session.CLOSED),  # Thanksgiving
+        ("XNYS", "2026-11-27 17:59", Session.OPEN),
+        ("XNYS", "2026-11-27 18:00", Session.CLOSED),  # half a day
+        ("XCBO", "2026-11-27 18:00", Session.OPEN),
+        ("XCBO", "2026-11-27 18:15", Session.CLOSED),  # a quarter of an hour after the shares
+        ("XHKG", "2026-12-24 03:59", Session.OPEN),
+        ("XHKG", "2026-12-24 05:30", Session.CLOSED),  # no afternoon on Christmas Eve
+        ("XSTC", "2027-02-04 03:00", Session.CLOSED),  # Tết
+        ("XHNX", "2027-02-10 03:00", Session.CLOSED),
+        ("XSTC", "2027-02-11 03:00", Session.OPEN),
+        ("CME", "2026-11-26 17:59", Session.OPEN),
+        ("CME", "2026-11-26 18:00", Session.CLOSED),  # from noon in Chicago to the evening
+        ("CME", "2026-11-26 23:00", Session.OPEN),
+        ("CME", "2026-12-24 23:30", Session.CLOSED),  # Christmas begins on its eve
+        ("FX", "2025-12-24 21:59", Session.OPEN),
+        ("FX", "2025-12-25 12:00", Session.CLOSED),
+        ("FX", "2025-12-25 22:00", Session.OPEN),
+        ("XSTC", "2032-01-01 03:00", Session.OPEN),  # behind the end of the calendar the weekly hours apply
         ("24/7", "2026-11-22 03:00", Session.ALWAYS),
         ("DAILY", "2026-11-22 03:00", Session.ALWAYS),
         ("FX", "2026-11-22 21:59", Session.CLOSED),  # opens on Sunday at 17:00 in New York
@@ -96,7 +130,10 @@ def test_changes_and_sessions_agree_at_any_time(exchange: str, when: datetime):
         just_before = change - timedelta(microseconds=1)
         assert session(exchange, just_before) is session(exchange, when)
         assert (session(exchange, change) is Session.OPEN) != (session(exchange, just_before) is Session.OPEN)
-        assert change - when < timedelta(days=6)
+        assert change - when < timedelta(days=15)
+        assert next_open(exchange, when) > when
+        assert next_close(exchange, when) > when
+        assert change == min(next_open(exchange, when), next_close(exchange, when))
 
 
 def test_every_zone_exists_and_every_period_ends_after_it_begins():
@@ -110,6 +147,87 @@ def test_every_zone_exists_and_every_period_ends_after_it_begins():
 def test_an_unknown_exchange_is_a_key_error():
     with pytest.raises(KeyError):
         session("NYSE", at(MONDAY))
+
+
+def test_the_next_opening_and_close_skip_holidays():
+    eve = at("2026-11-25 22:00")
+    assert (next_open("XNYS", eve), next_close("XNYS", eve)) == (at("2026-11-27 14:30"), at("2026-11-27 18:00"))
+    tet = at("2027-02-03 08:00")
+    assert (next_open("XSTC", tet), next_close("XSTC", tet)) == (at("2027-02-11 02:00"), at("2027-02-11 04:30"))
+    assert next_close("XNYS", at("2026-11-27 15:00")) == at("2026-11-27 18:00")
+    assert last_close("XNYS", at("2026-11-28 15:00")) == at("2026-11-27 18:00")
+    assert (next_open("24/7", eve), next_close("SIFMA", eve)) == (NEVER, NEVER)
+
+
+def test_foreign_exchange_pauses_for_a_day_within_its_week():
+    when, seen = at("2025-12-21 00:00"), []
+    for _ in range(4):
+        when = next_change("FX", when)
+        seen.append(f"{when:%m-%d %H}")
+    assert seen == ["12-21 22", "12-24 22", "12-25 22", "12-26 22"]
+
+
+def days(exchange: str, since: str, until: str) -> str:
+    found = trading_days(exchange, date.fromisoformat(since), date.fromisoformat(until))
+    return " ".join(f"{day:%d}" for day in found)
+
+
+def test_trading_days():
+    assert days("XNYS", "2026-11-20", "2026-12-01") == "20 23 24 25 27 30 01"
+    assert days("XSTC", "2027-02-01", "2027-02-15") == "01 02 03 11 12 15"
+    assert (
+        days("XSAU", "2026-09-20", "2026-09-27") == "20 21 22 24 27"
+    )  # a week from Sunday on, National Day on the 23rd
+    assert days("CME", "2026-12-18", "2026-12-28") == "18 21 22 23 24 28"  # Sunday evening is Monday's
+    assert days("CBOT", "2026-12-18", "2026-12-28") == "18 21 22 23 24 28"
+    assert days("FX", "2025-12-19", "2025-12-29") == "19 22 23 24 26 29"
+    assert days("TARGET", "2026-04-01", "2026-04-08") == "01 02 07 08"
+    assert days("SIFMA", "2026-10-08", "2026-10-13") == "08 09 13"  # bonds rest on Columbus Day
+    assert days("XNYS", "2026-10-08", "2026-10-13") == "08 09 12 13"
+    assert days("24/7", "2026-12-24", "2026-12-27") == "24 25 26 27"
+    assert not is_trading_day("XSTC", date(2026, 4, 27))
+
+
+@given(st.sampled_from(sorted(EXCHANGES)), st.dates(date(2023, 1, 1), date(2032, 12, 31)))
+def test_a_day_trades_just_when_a_period_ends_in_it(exchange: str, day: date):
+    e = EXCHANGES[exchange]
+    if e.always or e.daily:
+        return
+    noon = datetime.combine(day, time(3), ZoneInfo(e.tz)).astimezone(UTC)
+    ends = [closes for n in range(8) if (closes := next_close(exchange, noon + timedelta(hours=3 * n)))]
+    today = [closes for closes in ends if closes.astimezone(ZoneInfo(e.tz)).date() == day]
+    if exchange != "FX":  # its one period runs through the days of the week
+        assert is_trading_day(exchange, day) == bool(today)
+
+
+def test_tet_and_spring_festival_agree_with_the_moon():
+    for year in range(2023, 2032):
+        first = solar(1, 1, year, VIETNAM)
+        assert not any(trading_days("XSTC", first, first + timedelta(2))), year
+        china = solar(1, 1, year, CHINA)
+        assert not any(trading_days("XSHG", china, china + timedelta(4))), year
+        kings = solar(10, 3, year, VIETNAM)
+        assert not is_trading_day("XSTC", kings), year
+        for month, day in ((1, 1), (4, 30), (5, 1), (9, 2)):
+            assert not is_trading_day("XHNX", date(year, month, day)), year
+        assert 235 <= len(list(trading_days("XSTC", date(year, 1, 1), date(year, 12, 31)))) <= 252
+    assert solar(1, 1, 2030, VIETNAM) == date(2030, 2, 2)
+    assert solar(1, 1, 2030, CHINA) == date(2030, 2, 3)
+
+
+def test_calendars_reach_five_years_ahead_where_anybody_knows():
+    short = {code for code in EXCHANGES if (end := horizon(code)) and end < date(2031, 12, 31)}
+    assert short == {"XSAU"}
+    assert {code for code in EXCHANGES if horizon(code) is None} == {"24/7", "DAILY", "XCAI"}
+    for code in EXCHANGES:
+        closed = 365 - len(list(trading_days(code, date(2025, 1, 1), date(2025, 12, 31))))
+        assert closed == 0 or 104 <= closed <= 145, code
+
+
+def test_the_calendars_are_small():
+    sizes = [sys.getsizeof(part) for c in _calendars().values() for part in (c, c.closed, c.early, c.closes)]
+    assert len(_calendars()) > 50
+    assert sum(sizes) < 100_000
 
 
 def instrument(exchange: str) -> Instrument:
@@ -131,6 +249,13 @@ def instrument(exchange: str) -> Instrument:
         ("24/7", f"{MONDAY} 05:00", f"{MONDAY} 06:00", False),
         ("DAILY", f"{MONDAY} 00:00", "2026-11-24 11:59", True),
         ("DAILY", f"{MONDAY} 00:00", "2026-11-24 12:01", False),
+        ("XNYS", "2026-11-25 21:00", "2026-11-27 14:00", True),  # over Thanksgiving
+        ("XNYS", "2026-11-27 17:40", "2026-11-29 12:00", True),  # half a day's close
+        ("SIFMA", "2026-11-20 00:00", f"{MONDAY} 22:00", True),  # Friday's yields until Monday's are out, and late
+        ("SIFMA", "2026-11-20 00:00", "2026-11-24 02:01", False),
+        ("SIFMA", "2026-11-25 20:30", "2026-11-27 20:00", True),  # none on Thanksgiving
+        ("TARGET", "2026-12-24 15:00", "2026-12-28 15:00", True),
+        ("TARGET", "2026-12-24 15:00", "2026-12-28 18:01", False),
     ],
 )
 def test_fresh(exchange: str, as_of: str, now: str, expected: bool):
