@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self
 
 import structlog
 
-from evertick.errors import ArchiveError, EvertickError, Fenced, JobError, JobTimedOut, SettingsError
+from evertick.errors import ArchiveError, EvertickError, Fenced, JobError, JobRefused, JobTimedOut, SettingsError
 from evertick.jobs.events import Events
 from evertick.jobs.heartbeat import Heartbeat
 from evertick.jobs.schedule import Schedule
@@ -114,6 +114,8 @@ class _Run:
 class Runner(Looping):
     """``owner`` is unique to the process and the start; ``keep`` is `evertick.memory.Keeper.keep`.
 
+    ``gate`` says why a job is held back for now, ``None``: it is not. What is held back stays due.
+
     On leaving the block every run is cancelled and its slot handed back; one that does not end within ``stop_s`` seconds is
     left to its lease.
     """
@@ -128,6 +130,7 @@ class Runner(Looping):
         concurrency: int = 2,
         *,
         heartbeat: Heartbeat | None = None,
+        gate: Callable[[str], str | None] = lambda job: None,
         poll_s: float = 1.0,
         stop_s: float = 1.5,
     ) -> None:
@@ -141,6 +144,7 @@ class Runner(Looping):
         self._clock = clock
         self._concurrency = concurrency
         self._heartbeat = heartbeat
+        self._gate = gate
         self._poll_s = poll_s
         self._stop_s = stop_s
         self._alarm = Alarm(clock)
@@ -175,9 +179,11 @@ class Runner(Looping):
 
         Calls at the same time with the same parameters share one run, also one that the schedule has just started. What
         is submitted here is tried once; a shared run that failed and will be tried again is returned as ``due``, with
-        its error. Raises `JobRefused`, and `JobTimedOut` when nobody ran it to its end in time.
+        its error. Raises `JobRefused` (parameters, full queue, held back), and `JobTimedOut` when nobody ran it to its end in time.
         """
         given = accepted(params)
+        if (why := self._gate(job)) is not None:
+            raise JobRefused(f"'{job}' is held back: {why}.")
         key = (desk, job, json.dumps(given, sort_keys=True))
         asked = self._asked.get(key)
         if asked is None:
@@ -259,7 +265,8 @@ class Runner(Looping):
             if self._unsure:
                 await self._ledger.disown(self.owner, list(self._runs))
                 self._unsure = False
-            slot = await self._ledger.claim(self.owner, self._claimable, self._clock.now(), self._heartbeat.lease_s)
+            open_ = {key: n for key, n in self._claimable.items() if self._gate(key[1]) is None}
+            slot = await self._ledger.claim(self.owner, open_, self._clock.now(), self._heartbeat.lease_s)
         except Exception as error:  # noqa: BLE001 - the loop outlives the database; logged once
             self._unsure = True
             self._health.failed(error)

@@ -16,7 +16,7 @@ BACK = 0.05
 """A state is left this much of the limit below where it began."""
 LOOKS_UP, LOOKS_DOWN = 2, 3
 RESTARTS_AN_HOUR = 3
-"""More would mean that a start alone fills the budget: then a restart helps nobody."""
+"""At most, unless told otherwise. More would mean that a start alone fills the budget: then a restart helps nobody."""
 
 
 class State(StrEnum):
@@ -42,6 +42,7 @@ class Budget:
     """At the last look; ``None`` where it cannot be measured: then the state stays ``ok``."""
     restarts: tuple[datetime, ...] = ()
     """Those of the last hour, earlier processes of this server included."""
+    restarts_an_hour: int = RESTARTS_AN_HOUR
     _towards: State = State.OK
     _looks: int = 0
 
@@ -62,7 +63,7 @@ class Budget:
     @property
     def restart_due(self) -> bool:
         """``over``, and not restarted too often already."""
-        return self.state is State.OVER and len(self.restarts) < RESTARTS_AN_HOUR
+        return self.state is State.OVER and len(self.restarts) < self.restarts_an_hour
 
     @property
     def takes_reports(self) -> bool:

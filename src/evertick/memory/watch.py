@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import structlog
 
 from evertick.errors import EvertickError
-from evertick.memory.budget import Budget, State
+from evertick.memory.budget import RESTARTS_AN_HOUR, Budget, State
 from evertick.memory.gauge import Gauge, Sample, shared_out, sockets
 from evertick.memory.release import release
 from evertick.model import Clock, MemorySample, WebReceipt
@@ -27,6 +27,7 @@ from evertick.model import Clock, MemorySample, WebReceipt
 log = structlog.get_logger()
 
 EVERY_S = 10.0
+"""Between two looks, unless told otherwise."""
 MINUTE, TEN_MINUTES = 6, 60
 """Looks in each."""
 HELD = 360
@@ -45,9 +46,9 @@ def process_name(started: datetime) -> str:
 
 
 class Watch:
-    """``released`` is called after a release that the budget asked for; ``changed`` when its state has changed.
+    """``changed`` is called when the state of the budget has changed.
 
-    ``traffic`` hands over the receipts of web requests of the minutes that have ended.
+    ``traffic`` hands over the receipts of web requests since it was last asked.
     """
 
     def __init__(
@@ -58,25 +59,29 @@ class Watch:
         store: Store | None = None,
         *,
         process: str | None = None,
+        every_s: float = EVERY_S,
         restarts: Sequence[datetime] = (),
+        restarts_an_hour: int = RESTARTS_AN_HOUR,
         changed: Callable[[Budget], Awaitable[None]] | None = None,
-        traffic: Callable[[datetime], Sequence[WebReceipt]] | None = None,
+        traffic: Callable[[MemorySample], Sequence[WebReceipt]] | None = None,
     ) -> None:
         self._gauge, self._clock, self._store = gauge, clock, store
         self._changed, self._traffic = changed, traffic
+        self._every_s = every_s
         self.started = clock.now()
         self.process = process or process_name(self.started)
-        self.budget = Budget(limit, self.started, restarts=tuple(restarts))
+        self.budget = Budget(limit, self.started, restarts=tuple(restarts), restarts_an_hour=restarts_an_hour)
         self.recent: deque[MemorySample] = deque(maxlen=HELD)
         self._minutes: deque[MemorySample] = deque(maxlen=TEN_MINUTES // MINUTE)
         self._pending: deque[MemorySample] = deque(maxlen=PENDING)
+        self._receipts: deque[WebReceipt] = deque(maxlen=PENDING)
         self._looks = 0
         self._shared: tuple[int | None, int | None, int | None] = (None, None, None)
         self._storing = True
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look every `EVERY_S` seconds inside the block; what was seen since the last minute is stored on leaving."""
+        """Look every ``every_s`` seconds inside the block; what was seen since the last minute is stored on leaving."""
         import asyncio
 
         task = asyncio.create_task(self._forever(), name="memory watch")
@@ -105,25 +110,27 @@ class Watch:
 
     async def store_pending(self) -> None:
         """What waits goes to the store; if that fails it waits on, up to `PENDING` points, and the first failure is logged."""
-        receipts = self._traffic(self._clock.now()) if self._traffic is not None else ()
-        if self._store is None or not (self._pending or receipts):
+        if self._store is None or not self._pending:
             return
+        if self._traffic is not None:
+            self._receipts.extend(self._traffic(self._pending[-1]))
         waiting = [*self._pending]
         try:
-            await self._store.add(waiting, receipts)
+            await self._store.add(waiting, [*self._receipts])
         except (EvertickError, OSError) as error:
             if self._storing:
                 log.warning("memory timeline not stored", error=str(error))
             self._storing = False
             return
         self._storing = True
+        self._receipts.clear()
         for _ in waiting:
             self._pending.popleft()
 
     async def _forever(self) -> None:
         while True:
             await self.look()
-            await self._clock.sleep(EVERY_S)
+            await self._clock.sleep(self._every_s)
 
     def _seen(self, sample: Sample) -> MemorySample:
         if self._looks % MINUTE == 0:  # dear: 60 µs and more

@@ -69,6 +69,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         check_host=settings.loopback and not access.needs_token,
         hosts=settings.hosts,
         max_body=settings.max_body,
+        stopping=streams.stopping.is_set,
     )
     add_handlers(app)
     for module in (indices, reports, jobs, memory, status, dashboard, reading, system):

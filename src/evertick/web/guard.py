@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evertick.web.metrics import Traffic
+from evertick.web.minutes import Minutes
 from evertick.web.problems import Problem, problem_response
 
 log = structlog.get_logger()
@@ -69,13 +70,24 @@ class _Unreadable(HTTPException):
 
 class Guard:
     def __init__(
-        self, app: ASGIApp, *, traffic: Traffic, check_host: bool, hosts: tuple[str, ...] = (), max_body: int = 64 << 10
+        self,
+        app: ASGIApp,
+        *,
+        traffic: Traffic,
+        check_host: bool,
+        hosts: tuple[str, ...] = (),
+        max_body: int = 64 << 10,
+        stopping: Callable[[], bool] = lambda: False,
+        minutes: Minutes | None = None,
     ) -> None:
         self.app = app
         self.traffic = traffic
         self.check_host = check_host
         self.hosts = frozenset(h.lower() for h in hosts)
         self.max_body = max_body
+        self.minutes = minutes or Minutes()
+        self.stopping = stopping
+        """True once the server begins to stop: each answer then tells its client not to use the connection again."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,6 +95,8 @@ class Guard:
             return
         began = time.perf_counter()
         started = 0
+        request = self.minutes.begin(scope)
+        left = False
 
         async def sending(message: Message) -> None:
             nonlocal started
@@ -92,13 +106,15 @@ class Guard:
                 if not any(name == b"content-security-policy" for name, _ in headers):
                     headers.append(_CSP_HEADER)
                 headers.extend(HEADERS)
+                if self.stopping():
+                    headers.append((b"connection", b"close"))
                 self.traffic.seen(scope, started, time.perf_counter() - began)
             await send(message)
 
-        if refused := self._refused(scope):
-            await problem_response(refused, scope["path"])(scope, receive, sending)
-            return
         try:
+            if refused := self._refused(scope):
+                await problem_response(refused, scope["path"])(scope, receive, sending)
+                return
             await self.app(
                 scope, self._bounded(receive) if scope["method"] not in ("GET", "HEAD") else receive, sending
             )
@@ -111,6 +127,11 @@ class Guard:
                 raise  # the server closes the connection, so that the reader knows that the answer is not whole
             failure = Problem(500, "The server failed at this request. Its log says why.")
             await problem_response(failure, scope["path"])(scope, receive, sending)
+        except asyncio.CancelledError:
+            left = True
+            raise
+        finally:
+            self.minutes.end(request, failed=started >= 500 or not (started or left), cancelled=left)
 
     def _refused(self, scope: Scope) -> Problem | None:
         host = length = b""

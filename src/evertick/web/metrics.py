@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Scope
 
 from evertick.model import Snapshot
+from evertick.web.minutes import route_of
 
 if TYPE_CHECKING:
     from prometheus_client.core import CollectorRegistry, Metric
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds to the first byte of the answer."""
-
-_UNKNOWN = "unmatched"
 
 
 class Traffic:
@@ -34,7 +33,7 @@ class Traffic:
         self.seconds: dict[str, float] = {}
 
     def seen(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or _UNKNOWN
+        route = route_of(scope)
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "OTHER"
         key = (method, route, status)
         self.requests[key] = self.requests.get(key, 0) + 1

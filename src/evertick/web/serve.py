@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,21 @@ from evertick.errors import SettingsError
 
 GRACE_S = 1
 """Seconds that open requests get to end when the server stops; streams are told to end at once."""
+DRAIN_S = 2.0
+"""Before a restart in place connections that are idle stay open so long: the next answer tells the client to open another."""
+RESTART_GRACE_S = 30
+"""Seconds that requests in flight get to end before a restart in place."""
+PASSED_ON = 3
+"""The descriptor on which a socket is handed over, as systemd does (sd_listen_fds(3))."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket, before anything else is opened: a port in use is known at once, early clients wait in its queue."""
+    """A listening socket, before anything else is opened: a port in use is known at once, early clients wait in its queue.
+
+    One that systemd or the process before this one handed over is used as it is.
+    """
+    if (given := _handed_over()) is not None:
+        return given
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,6 +46,25 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _handed_over() -> socket.socket | None:
+    """The socket of ``LISTEN_FDS`` if it is meant for this process; the variables are taken away, children have no use for them."""
+    mine = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
+    count = os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if not mine or count != "1":
+        return None
+    given = socket.socket(fileno=PASSED_ON)
+    given.set_inheritable(False)
+    given.setblocking(False)
+    return given
+
+
+def hand_over(listening: socket.socket) -> dict[str, str]:
+    """Put the socket where the next program in this process finds it; returns what has to be in its environment."""
+    os.dup2(listening.fileno(), PASSED_ON, inheritable=True)
+    return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+
+
 def address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -45,9 +76,16 @@ async def serve(
     *,
     ready: Callable[[], None] = lambda: None,
     stopping: Callable[[], None] = lambda: None,
+    restart: asyncio.Event | None = None,
     connections: int = 1000,
-) -> None:
-    """Serve until SIGINT or SIGTERM (or cancellation). ``stopping`` is called at the first sign of the end."""
+) -> bool:
+    """Serve until SIGINT or SIGTERM (or cancellation), or until ``restart`` is set. ``stopping`` is called at the first sign
+    of the end. Returns whether it ended for a restart.
+
+    For a restart the sockets are to be copies of ones that stay open: new connections wait in their queue. Every answer
+    that is still given tells its client to open another connection, and no request in flight is cut off within
+    `RESTART_GRACE_S`.
+    """
     import uvicorn
 
     from evertick.web.connection import Connection
@@ -80,13 +118,29 @@ async def serve(
         )
     )
 
+    stopped = False
+
     def stop() -> None:
+        nonlocal stopped
+        stopped = True
         if server.should_exit:
             server.force_exit = True
         server.should_exit = True
         stopping()
 
+    async def watch(asked: asyncio.Event) -> None:
+        await asked.wait()
+        for each in server.servers:
+            each.close()
+        stopping()
+        server.config.timeout_graceful_shutdown = RESTART_GRACE_S
+        until = loop.time() + DRAIN_S
+        while server.server_state.connections and loop.time() < until:  # noqa: ASYNC110 - uvicorn has no such event
+            await asyncio.sleep(0.05)
+        server.should_exit = True
+
     loop = asyncio.get_running_loop()
+    watching = asyncio.create_task(watch(restart)) if restart is not None else None
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     try:
@@ -94,3 +148,7 @@ async def serve(
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait((watching,))
+    return restart is not None and restart.is_set() and not stopped

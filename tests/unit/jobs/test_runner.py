@@ -106,6 +106,22 @@ async def test_what_the_schedule_wrote_is_found_at_the_next_poll() -> None:
         await settle()
 
 
+async def test_what_the_gate_holds_back_stays_due_and_runs_when_it_opens() -> None:
+    reason: list[str] = ["memory is tight"]
+    async with Stage(gate=lambda job: reason[0] if reason and job == "report" else None, poll_s=1.0) as stage:
+        slot = await stage.submit()
+        assert stage.job.contexts == []
+        assert stage.now(slot).state is SlotState.DUE
+        with pytest.raises(JobRefused, match="held back: memory is tight"):
+            await stage.runner.run_now("report")
+        reason.clear()
+        await stage.clock.advance(1.1)
+        assert len(stage.job.contexts) == 1
+        stage.job.go.set()
+        await settle()
+        assert stage.now(slot).state is SlotState.DONE
+
+
 async def test_no_more_run_than_allowed_and_the_next_starts_when_one_ends() -> None:
     async with Stage(concurrency=1) as stage:
         await stage.submit("report")
