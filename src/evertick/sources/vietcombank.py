@@ -104,7 +104,7 @@ def _middle(transfer: str, sell: str) -> float | str:
         return "no rate of selling" if sells is None else "no rate of buying by transfer"
     if not buys <= sells <= buys * _WIDEST:
         return f"buys at {buys:g} and sells at {sells:g}"
-    return (buys + sells) / 2
+    return round((buys + sells) / 2, 6)
 
 
 def _amount(text: str) -> float | None:

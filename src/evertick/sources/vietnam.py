@@ -37,7 +37,7 @@ _INDEX_POINTS: Final = (20.0, 20_000.0)
 _AT_ONCE: Final = 3
 _LONGEST_REST: Final = 30
 """Days without trading at most; Tết takes nine."""
-_CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?")
+_CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 
 Raw = tuple[date | None, object, object, object, object, object]
 """Day, open, high, low, close, volume as a provider sends them, numbers or texts."""
