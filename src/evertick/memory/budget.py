@@ -86,6 +86,8 @@ class Budget:
             return f"{share}: above {TIGHT:.0%}, reports wait until it is below {TIGHT - BACK:.0%}"
         if self.restart_due:
             return f"{share}: above {OVER:.0%}, the server restarts in place as soon as what runs has ended"
+        if not self.restarts_an_hour:
+            return f"{share}: above {OVER:.0%}; raise MEMORY_LIMIT, or restart the server"
         return (
             f"{share}: above {OVER:.0%}, and {len(self.restarts)} restarts within an hour did not help; "
             "raise MEMORY_LIMIT, or look at evertick memory diagnose"

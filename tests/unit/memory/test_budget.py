@@ -85,6 +85,12 @@ def test_after_three_restarts_in_an_hour_it_stays_and_says_so() -> None:
     assert len(later.restarts) == 2
 
 
+def test_where_nobody_can_restart_it_says_what_to_do() -> None:
+    stuck = looked(95, 95, budget=Budget(LIMIT, START, restarts_an_hour=0))
+    assert (stuck.takes_jobs, stuck.restart_due) == (True, False)
+    assert stuck.reason.endswith("raise MEMORY_LIMIT, or restart the server")
+
+
 def test_what_cannot_be_measured_is_never_tight() -> None:
     blind = Budget(LIMIT, START)
     for n in range(9):
