@@ -8,7 +8,7 @@ from datetime import datetime
 from evertick.errors import SourceMalformed
 from evertick.model import Clock, Instrument, Quote
 from evertick.sources.http import Getter
-from evertick.sources.reading import AHEAD_AT_MOST, Answer, decimal, instant, kind, mapping
+from evertick.sources.reading import AHEAD_AT_MOST, Answer, decimal, instant, kind, mapping, plain
 
 BASE_URL = "https://api.alternative.me"
 FNG = "/fng/"
@@ -45,8 +45,9 @@ def parse_fng(payload: object, instruments: Sequence[Instrument], now: datetime)
     rows = mapping(payload).get("data") if isinstance(payload, dict) else None
     error = mapping(mapping(payload).get("metadata")).get("error")
     if error or not isinstance(rows, list):
-        said = "".join(c for c in error if c.isprintable())[:120] if isinstance(error, str) else ""
-        raise SourceMalformed("alternative", FNG, said or kind(payload), expected="an object with a list as 'data'")
+        raise SourceMalformed(
+            "alternative", FNG, plain(error) or kind(payload), expected="an object with a list as 'data'"
+        )
     days: dict[datetime, float] = {}
     refused = "no days in the answer"
     for row in rows:

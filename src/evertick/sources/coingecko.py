@@ -8,8 +8,9 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from evertick.errors import SourceError, SourceMalformed, SourceRateLimited
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Clock, Instrument, Quote
+from evertick.sources.batches import gathered
 from evertick.sources.http import Getter
 from evertick.sources.reading import (
     Answer,
@@ -20,6 +21,7 @@ from evertick.sources.reading import (
     leapt,
     mapping,
     number,
+    plain,
     positive,
     positives,
     spark,
@@ -39,6 +41,8 @@ _CAP_USD = (1e10, 1e14)
 """Between the market of 2016 and the wealth of a continent."""
 _SHARE = (0.1, 100.0)
 """Percent: only the ten largest coins are named, and the tenth has more than a thousandth of the whole."""
+_KEY_PROBLEMS = frozenset({401, 403, 1020, 10002, 10005, 10010, 10011, 10012})
+"""Codes of its own for a key that is missing, wrong, or of another plan."""
 _MARKETS_BYTES = 2 << 20
 _GLOBAL_BYTES = 512 << 10
 
@@ -65,14 +69,7 @@ class CoinGecko:
         asked: list[Awaitable[Answer]] = [self._markets(http, coins[n : n + PAGE]) for n in range(0, len(coins), PAGE)]
         if whole:
             asked.append(self._global(http, whole))
-        parts, failures = await _gathered(asked)
-        if failures and not parts:
-            raise failures[0]
-        return Answer(
-            [q for part in parts for q in part.quotes],
-            {k: v for part in parts for k, v in part.refused.items()},
-            failures,
-        )
+        return await gathered(asked)
 
     async def _markets(self, http: Getter, coins: Sequence[Instrument]) -> Answer:
         params = {
@@ -91,22 +88,6 @@ class CoinGecko:
     async def _global(self, http: Getter, whole: Sequence[Instrument]) -> Answer:
         payload = await http.get_json(self.name, self._base + GLOBAL, None, self._headers, at_most=_GLOBAL_BYTES)
         return parse_global(payload, whole, self._clock.now())
-
-
-async def _gathered(asked: Sequence[Awaitable[Answer]]) -> tuple[list[Answer], list[SourceError]]:
-    parts: list[Answer] = []
-    failures: list[SourceError] = []
-
-    async def one(answer: Awaitable[Answer]) -> None:
-        try:
-            parts.append(await answer)
-        except SourceError as error:
-            failures.append(error)
-
-    async with asyncio.TaskGroup() as group:
-        for answer in asked:
-            group.create_task(one(answer))
-    return parts, failures
 
 
 def parse_markets(payload: object, instruments: Sequence[Instrument], now: datetime) -> Answer:
@@ -227,10 +208,13 @@ def _at(data: Mapping[str, Any], path: str) -> object:
 
 
 def _reported(payload: object, endpoint: str, expected: str) -> SourceError:
-    """The error in an answer that reports one, or in one of an unknown shape. The rate limit also comes with HTTP 200."""
-    status = mapping(mapping(payload).get("status"))
+    """The error in an answer that reports one, or in one of an unknown shape. Any of them also comes with HTTP 200."""
+    status = mapping(mapping(payload).get("status") or payload)
     said = status.get("error_message") or mapping(payload).get("error")
-    text = "".join(c for c in said if c.isprintable())[:120] if isinstance(said, str) else ""
-    if status.get("error_code") == 429:
+    text = plain(said)
+    code = number(status.get("error_code"))
+    if code == 429:
         return SourceRateLimited("coingecko", endpoint, f"asked to slow down: {text}")
+    if code in _KEY_PROBLEMS:
+        return SourceRefused("coingecko", endpoint, f"error {code:g}: {text}")
     return SourceMalformed("coingecko", endpoint, text or kind(payload), expected=expected)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evertick.errors import SourceMalformed, SourceRateLimited, SourceUnavailable
+from evertick.errors import SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
 from evertick.model import SPARK_POINTS, Group, Quote
 from evertick.sources.coingecko import PAGE, CoinGecko, parse_global, parse_markets
 
@@ -77,7 +77,6 @@ def test_unknown_coins_are_absent_and_unasked_ones_passed_over():
     [
         (None, "null"),
         ({"error": "coin not found"}, "coin not found"),
-        ({"status": {"error_code": 10002, "error_message": "API Key Missing"}}, "API Key Missing"),
         ([{}, {}], "items of other coins than those asked for"),
         ([None, 5, "x"], "items of other coins than those asked for"),
     ],
@@ -92,6 +91,25 @@ def test_the_rate_limit_that_comes_with_http_200():
     for parse, which in ((parse_markets, BTC), (parse_global, CAP)):
         with pytest.raises(SourceRateLimited, match="asked to slow down: You've exceeded the Rate Limit"):
             parse(RATE_LIMIT, [which], NOW)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"status": {"error_code": 10002, "error_message": "API Key Missing"}},
+        {"error_code": 10010, "error_message": "API Key Missing"},
+        {"status": {"error_code": 1020, "error_message": "API Key Missing"}},
+    ],
+)
+def test_a_key_that_is_not_accepted(payload: Any):
+    with pytest.raises(SourceRefused, match=r"error 1\d+: API Key Missing"):
+        parse_markets(payload, [BTC], NOW)
+
+
+def test_a_change_that_no_price_can_have_made_is_left_out():
+    for change in (-100, -812, 1e300, "0.3", None):
+        (quote,) = parse_markets([coin(price_change_percentage_24h=change)], [BTC], NOW).quotes
+        assert (quote.change_pct, quote.previous_close) == (None, None)
 
 
 def test_the_whole_market():
@@ -115,6 +133,7 @@ def test_the_whole_market():
         ("data/total_market_cap/usd", None, {"CRYPTO_CAP": "no price"}),
         ("data/total_market_cap", [], {"CRYPTO_CAP": "no price"}),
         ("data/market_cap_percentage/btc", 58589.6, {"BTC_DOM": "58589.6 % of the whole"}),
+        ("data/market_cap_percentage/btc", 0.0585896, {"BTC_DOM": "0.0585896 % of the whole"}),
         ("data/market_cap_percentage/btc", 0, {"BTC_DOM": "price 0"}),
         ("data/updated_at", None, {"CRYPTO_CAP": "no time", "BTC_DOM": "no time"}),
     ],
