@@ -17,13 +17,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from evertick.simulator import alternative, coingecko, yahoo
+from evertick.simulator import (
+    alphavantage,
+    alternative,
+    coingecko,
+    finnhub,
+    fmp,
+    massive,
+    tiingo,
+    twelvedata,
+    yahoo,
+)
 from evertick.simulator.answers import Failure, RouteOf
 
 MODULES: tuple[ModuleType, ...] = (
     coingecko,
     alternative,
     yahoo,
+    twelvedata,
+    finnhub,
+    fmp,
+    tiingo,
+    massive,
+    alphavantage,
 )
 
 

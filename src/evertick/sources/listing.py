@@ -85,6 +85,12 @@ BUILT_IN = (
     _built_in("coingecko", "CoinGecko", "CoinGecko"),
     _built_in("alternative", "Alternative", "alternative.me"),
     _built_in("yahoo", "Yahoo", "Yahoo Finance"),
+    _built_in("twelvedata", "TwelveData", "Twelve Data", needs_key=True),
+    _built_in("finnhub", "Finnhub", "Finnhub", needs_key=True),
+    _built_in("fmp", "Fmp", "Financial Modeling Prep", needs_key=True),
+    _built_in("tiingo", "Tiingo", "Tiingo", needs_key=True),
+    _built_in("massive", "Massive", "Massive (Polygon)", needs_key=True),
+    _built_in("alphavantage", "AlphaVantage", "Alpha Vantage", needs_key=True),
 )
 """In order of preference: an instrument is asked of the first that knows it, of the next when that one has no answer."""
 
