@@ -73,7 +73,25 @@ def parse_bytes(value: Any) -> Any:
         raise ValueError(f"'{value}' is not a size; write 256M, 1G or a number of bytes") from None
 
 
+def parse_rate(value: Any) -> Any:
+    """``30/10``: at most 30 requests in every 10 seconds, as a pair.
+
+    >>> parse_rate("30/10")
+    (30, 10.0)
+    """
+    if not isinstance(value, str):
+        return value
+    requests, _, seconds = value.partition("/")
+    try:
+        return int(requests), float(seconds)
+    except ValueError:
+        raise ValueError(f"'{value}' is not a rate; write 30/10 for 30 requests in every 10 seconds") from None
+
+
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+Rate = Annotated[
+    tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, le=86_400)]], NoDecode, BeforeValidator(parse_rate)
+]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
@@ -86,6 +104,8 @@ class SourceSettings(Section):
     enabled: bool = True
     base_url: str | None = None
     api_key: SecretStr | None = None
+    rate: Rate | None = Field(None, description="requests/seconds; default: what the provider bears")
+    per_day: int | None = Field(None, ge=1, description="requests a day (UTC); default: what the provider grants")
 
 
 class RetentionSettings(Section):
@@ -97,6 +117,7 @@ class RetentionSettings(Section):
     receipt_days: int = Field(30, ge=1)
     slot_days: int = Field(30, ge=1)
     bar_days: int = Field(800, ge=30, description="calendar days of daily bars per instrument")
+    quote_days: int = Field(30, ge=1, description="UTC days of the quotes of every refresh")
 
 
 class HttpSettings(Section):
@@ -131,6 +152,8 @@ class Settings(BaseSettings):
     job_max_run: float = Field(900.0, gt=1, description="seconds after which a run is cancelled")
     lease: float = Field(30.0, ge=1, description="seconds; renewed every third of it")
     memory_limit: Bytes | None = Field(None, ge=32 << 20, description="default: the cgroup's, else 256 MiB")
+    memory_every: float = Field(10.0, ge=0.1, le=60, description="seconds between two looks at the memory")
+    memory_restarts: int = Field(3, ge=0, le=60, description="restarts in place an hour at most; 0: never")
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     universe: Path | None = Field(None, description="a CSV file in place of the built-in instruments")

@@ -107,3 +107,19 @@ def test_every_setting_is_in_the_reference():
         middle = "<NAME>__" if name == "sources" else ""
         names += [f"{name.upper()}__{middle}{field.upper()}" for field in nested[name].model_fields]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_limits_of_a_source(monkeypatch):
+    monkeypatch.setenv("EVERTICK_SOURCES__FINNHUB__RATE", "8/60")
+    monkeypatch.setenv("EVERTICK_SOURCES__FINNHUB__PER_DAY", "700")
+    finnhub = load().sources["finnhub"]
+    assert (finnhub.rate, finnhub.per_day) == ((8, 60.0), 700)
+
+
+@pytest.mark.parametrize(
+    ("rate", "why"), [("fast", "'fast' is not a rate; write 30/10"), ("0/10", "SOURCES__FINNHUB__RATE")]
+)
+def test_a_rate_that_is_none(monkeypatch, rate, why):
+    monkeypatch.setenv("EVERTICK_SOURCES__FINNHUB__RATE", rate)
+    with pytest.raises(SettingsError, match=why):
+        load()

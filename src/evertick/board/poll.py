@@ -28,10 +28,15 @@ class Store(Protocol):
     async def save(self, snapshot: Snapshot) -> None: ...
 
 
-async def poll(fetch: Callable[[], Awaitable[Fetched]], board: Store, universe: Universe, clock: Clock) -> Snapshot:
-    """Fetch, merge and save; returns what was saved. Raises `BoardUnavailable`, and then no provider was asked."""
+async def poll(
+    fetch: Callable[[Snapshot | None], Awaitable[Fetched]], board: Store, universe: Universe, clock: Clock
+) -> Snapshot:
+    """Fetch, merge and save; returns what was saved. Raises `BoardUnavailable`, and then no provider was asked.
+
+    ``fetch`` is told what the board has, for it to ask only for what can have changed.
+    """
     previous = await board.load()
-    fetched = await fetch()
+    fetched = await fetch(previous)
     snapshot = merge(previous, fetched.quotes, fetched.statuses, universe, clock.now())
     await board.save(snapshot)
     return snapshot

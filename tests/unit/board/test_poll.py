@@ -83,10 +83,10 @@ class FixedClock:
 class Source:
     def __init__(self, *answers: Fetched) -> None:
         self.answers = list(answers)
-        self.asked = 0
+        self.asked: list[Snapshot | None] = []
 
-    async def fetch(self) -> Fetched:
-        self.asked += 1
+    async def fetch(self, previous: Snapshot | None) -> Fetched:
+        self.asked.append(previous)
         return self.answers.pop(0)
 
 
@@ -97,6 +97,7 @@ async def test_a_poll_saves_what_it_answers():
         assert await board.load() == first
         second = await poll(source.fetch, board, UNIVERSE, FixedClock())
         assert await board.load() == second
+    assert source.asked == [None, first]
     assert (first.sources[0].state, second.sources[0].state) == ("ok", "failing")
     assert second.quotes == first.quotes == (quote("SPX", 5.0),)
 
@@ -120,4 +121,4 @@ async def test_with_the_board_away_no_provider_is_asked():
     source = Source()
     with pytest.raises(BoardUnavailable):
         await poll(source.fetch, LostBoard(), UNIVERSE, FixedClock())
-    assert source.asked == 0
+    assert source.asked == []

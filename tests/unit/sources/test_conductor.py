@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from evertick.errors import SettingsError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
+from evertick.model import SourceStatus
 from evertick.settings import SourceSettings
 from evertick.sources import conductor as conducting
 from evertick.sources.conductor import Conductor
@@ -66,7 +67,12 @@ def conductor(http: FakeHttp, clock: FixedClock) -> Conductor:
 
 
 def states(fetched: Any) -> dict[str, str]:
-    return {s.name: s.state for s in fetched.statuses}
+    """Of the three that know an instrument of this universe."""
+    return {s.name: s.state for s in fetched.statuses if s.name in OWN}
+
+
+def of(fetched: Any, name: str) -> SourceStatus:
+    return next(s for s in fetched.statuses if s.name == name)
 
 
 ALL_OK = {"yahoo": "ok", "coingecko": "ok", "alternative": "ok"}
@@ -79,26 +85,32 @@ async def test_all_sources_are_asked_and_every_instrument_once(conductor: Conduc
     assert sorted(q.id for q in fetched.quotes) == sorted(i.id for i in UNIVERSE)
     assert states(fetched) == ALL_OK
     assert fetched.statuses == conductor.statuses
-    assert all(s.last_success == NOW and s.error is None for s in fetched.statuses)
+    assert all(of(fetched, name).last_success == NOW and of(fetched, name).error is None for name in OWN)
     assert len(http.asked) == 4
     assert logs == []
 
 
-async def test_a_source_that_fails_costs_only_its_quotes_and_is_logged_once(conductor: Conductor, providers: Providers):
+async def test_a_source_that_fails_costs_only_its_quotes_and_is_logged_once(
+    conductor: Conductor, providers: Providers, clock: FixedClock
+):
     await conductor.fetch()
     with capture_logs() as logs:
         providers.broken["yahoo"] = SourceRefused("yahoo", "/v7/finance/spark", "HTTP 403")
         for _ in range(5):
+            clock.pass_(3600)
             fetched = await conductor.fetch()
-        failing = fetched.statuses[0]
+        failing = of(fetched, "yahoo")
         providers.broken.clear()
         for _ in range(3):
+            clock.pass_(3600)
             recovered = await conductor.fetch()
     assert states(fetched) == ALL_OK | {"yahoo": "failing"}
     assert sorted(q.id for q in fetched.quotes) == ["BTC", "BTC_DOM", "CRYPTO_CAP", "FNG"]
     assert (failing.error, failing.error_kind) == ("yahoo /v7/finance/spark: HTTP 403", "refused")
     assert failing.last_success == NOW
     assert states(recovered) == ALL_OK
+    kept = of(recovered, "yahoo")
+    assert (kept.error, kept.last_error, kept.last_error_at) == (None, failing.error, NOW + timedelta(hours=5))
     assert [(e["event"], e["source"], e["log_level"]) for e in logs] == [
         ("source failing", "yahoo", "warning"),
         ("source recovered", "yahoo", "info"),
@@ -106,12 +118,13 @@ async def test_a_source_that_fails_costs_only_its_quotes_and_is_logged_once(cond
 
 
 async def test_what_was_unavailable_is_asked_twice_and_anything_else_once(
-    conductor: Conductor, providers: Providers, http: FakeHttp
+    conductor: Conductor, providers: Providers, http: FakeHttp, clock: FixedClock
 ):
     answers = iter([SourceUnavailable("alternative", "/fng/", "HTTP 502"), fng("47")])
     providers.broken["alternative"] = lambda url, params: next(answers)
     assert states(await conductor.fetch()) == ALL_OK
     http.asked.clear()
+    clock.pass_(3600)
     providers.broken["alternative"] = SourceMalformed("alternative", "/fng/", "an empty answer")
     await conductor.fetch()
     assert len([url for url, _, _ in http.asked if "fng" in url]) == 1
@@ -122,44 +135,44 @@ async def test_a_provider_that_asks_for_rest_is_left_alone_until_then(
 ):
     await conductor.fetch()
     providers.broken["yahoo"] = SourceRateLimited("yahoo", "/v7", "HTTP 429", retry_after=300)
-    first = (await conductor.fetch()).statuses[0]
+    first = of(await conductor.fetch(), "yahoo")
     assert (first.state, first.error_kind, first.retry_at) == ("failing", "rate_limited", NOW + timedelta(seconds=300))
     providers.broken.clear()
     http.asked.clear()
     clock.pass_(180)
-    second = (await conductor.fetch()).statuses[0]
+    second = of(await conductor.fetch(), "yahoo")
     assert (second.state, second.quotes, second.retry_at, second.last_success) == ("resting", 0, first.retry_at, NOW)
     assert second.error == "yahoo /v7: HTTP 429"
     assert not [url for url, _, _ in http.asked if "yahoo" in url]
-    with pytest.raises(SourceRateLimited, match="resting for 120 s more"):
-        await conductor.bars(SPX, date(2026, 1, 1))
+    bars, failures = await conductor.bars([SPX], date(2026, 1, 1))
+    assert (bars, str(failures["SPX"])) == ([], "yahoo daily bars: resting for 120 s more")
     clock.pass_(121)
-    third = (await conductor.fetch()).statuses[0]
+    third = of(await conductor.fetch(), "yahoo")
     assert (third.state, third.retry_at) == ("ok", None)
 
 
-async def test_while_coingecko_fails_yahoo_answers_for_the_coins(conductor: Conductor, providers: Providers):
+async def test_while_coingecko_fails_yahoo_answers_for_the_coins_in_the_same_run(
+    conductor: Conductor, providers: Providers
+):
     providers.broken["coingecko"] = SourceRefused("coingecko", "/", "HTTP 403")
     first = await conductor.fetch()
-    assert "BTC" not in [q.id for q in first.quotes]
-    second = await conductor.fetch()
-    assert [(q.id, q.source) for q in second.quotes if q.id == "BTC"] == [("BTC", "yahoo")]
+    assert [(q.id, q.source) for q in first.quotes if q.id == "BTC"] == [("BTC", "yahoo")]
     providers.broken.clear()
-    recovered = await conductor.fetch()  # both are asked, and the preferred one answers again
+    recovered = await conductor.fetch()
     assert [(q.id, q.source) for q in recovered.quotes if q.id == "BTC"] == [("BTC", "coingecko")]
 
 
 async def test_some_missing_is_partial(conductor: Conductor, providers: Providers):
     providers.broken["yahoo"] = spark_answer(item("^VIX", 16.0), item("^GSPC", 0.0))
     fetched = await conductor.fetch()
-    assert (states(fetched)["yahoo"], fetched.statuses[0].error) == ("partial", "1 price refused: SPX: price 0")
+    assert (states(fetched)["yahoo"], of(fetched, "yahoo").error) == ("partial", "1 price refused: SPX: price 0")
 
 
 async def test_a_price_that_leaps_from_one_run_to_the_next_is_refused(conductor: Conductor, providers: Providers):
     await conductor.fetch()
     providers.broken["yahoo"] = spark_answer(item("^VIX", 16.0), item("^GSPC", 100_000.0, chartPreviousClose=100_000.0))
     fetched = await conductor.fetch()
-    assert fetched.statuses[0].error == "1 price refused: SPX: price 100000, 1000 times the last known one"
+    assert of(fetched, "yahoo").error == "1 price refused: SPX: price 100000, 1000 times the last known one"
 
 
 async def test_a_source_that_is_off_is_not_asked_and_says_so(http: FakeHttp, clock: FixedClock):
@@ -174,12 +187,14 @@ async def test_all_off_is_an_empty_run(http: FakeHttp, clock: FixedClock):
     conductor = Conductor(http, UNIVERSE, settings, clock)
     fetched = await conductor.fetch()
     assert (fetched.quotes, set(states(fetched).values())) == ((), {"off"})
-    assert len(await conductor.bars(SPX, date(2026, 1, 1))) == 0
+    assert of(fetched, "yahoo").note == "switched off by EVERTICK_SOURCES__YAHOO__ENABLED"
+    assert (await conductor.bars([SPX], date(2026, 1, 1)), conductor.batches([SPX])) == (([], {}), [])
 
 
-async def test_a_source_that_nobody_needs_is_off(http: FakeHttp, clock: FixedClock):
+async def test_a_source_that_nobody_needs_is_idle_and_says_so(http: FakeHttp, clock: FixedClock):
     fetched = await Conductor(http, Universe.of([SPX]), OWN, clock).fetch()
-    assert states(fetched) == {"yahoo": "ok", "coingecko": "off", "alternative": "off"}
+    assert states(fetched) == {"yahoo": "ok", "coingecko": "idle", "alternative": "idle"}
+    assert of(fetched, "alternative").note == "no instrument of the universe has a symbol for it"
 
 
 async def test_a_run_ends_within_its_budget_with_what_came_in_time(
@@ -188,9 +203,9 @@ async def test_a_run_ends_within_its_budget_with_what_came_in_time(
     monkeypatch.setattr(conducting, "BUDGET_S", 0.05)
     providers.broken["coingecko"] = lambda url, params: GLOBAL if "global" in url else asyncio.sleep(60)
     fetched = await conductor.fetch()
-    gecko = fetched.statuses[1]
+    gecko = of(fetched, "coingecko")
     assert (gecko.state, gecko.quotes, gecko.error_kind) == ("partial", 2, "unavailable")
-    assert "no answer within the 0.05 s of a run" in gecko.error
+    assert "no answer within the 0.03 s of a round" in gecko.error
 
 
 async def test_an_adapter_that_stumbles_is_a_failing_source_not_a_failing_poll(
@@ -204,7 +219,7 @@ async def test_an_adapter_that_stumbles_is_a_failing_source_not_a_failing_poll(
     with capture_logs() as logs:
         fetched = await conductor.fetch()
     assert states(fetched) == {"yahoo": "failing", "coingecko": "ok", "alternative": "failing"}
-    assert "an answer the adapter cannot read (KeyError)" in fetched.statuses[0].error
+    assert "an answer the adapter cannot read (KeyError)" in of(fetched, "yahoo").error
     assert [e["event"] for e in logs].count("source adapter failed") == 2
 
 
@@ -219,19 +234,20 @@ async def test_being_cancelled_is_passed_on(conductor: Conductor, providers: Pro
 
 
 async def test_bars(conductor: Conductor, http: FakeHttp, providers: Providers):
-    assert len(await conductor.bars(SPX, date(2026, 1, 1))) == 3
+    (bars,), failures = await conductor.bars([SPX], date(2026, 1, 1))
+    assert (bars.instrument, len(bars), failures) == ("SPX", 3, {})
     http.asked.clear()
-    assert len(await conductor.bars(CAP, date(2026, 1, 1))) == 0
+    assert await conductor.bars([FNG], date(2026, 1, 1)) == ([], {})
     assert http.asked == []
-    providers.broken["yahoo"] = SourceMalformed("yahoo", "/v8", "HTTP 404")
-    with pytest.raises(SourceMalformed):
-        await conductor.bars(SPX, date(2026, 1, 1))
+    providers.broken["yahoo"] = SourceMalformed("yahoo", "/v8", "an empty answer")
+    bars, failures = await conductor.bars([SPX], date(2026, 1, 1))
+    assert (bars, str(failures["SPX"])) == ([], "yahoo /v8: an empty answer")
 
 
 async def test_a_rate_limit_on_bars_rests_the_quotes_too(conductor: Conductor, providers: Providers):
     providers.broken["yahoo"] = SourceRateLimited("yahoo", "/v8", "HTTP 429", retry_after=60)
-    with pytest.raises(SourceRateLimited):
-        await conductor.bars(SPX, date(2026, 1, 1))
+    _, failures = await conductor.bars([SPX], date(2026, 1, 1))
+    assert isinstance(failures["SPX"], SourceRateLimited)
     providers.broken.clear()
     assert states(await conductor.fetch())["yahoo"] == "resting"
 
@@ -249,7 +265,7 @@ async def test_the_key_goes_to_its_provider_and_into_no_status(http: FakeHttp, c
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"bloomberg": SourceSettings()}, "SOURCES__BLOOMBERG is not a source; they are yahoo, coingecko, alternative"),
+        ({"bloomberg": SourceSettings()}, "SOURCES__BLOOMBERG is not a source; they are coingecko, "),
         ({"yahoo": SourceSettings(base_url="127.0.0.1:8080")}, "SOURCES__YAHOO__BASE_URL is not an address"),
         ({"YAHOO": SourceSettings(base_url="ftp://h")}, "SOURCES__YAHOO__BASE_URL is not an address"),
         ({"yahoo": SourceSettings(base_url="http://")}, "SOURCES__YAHOO__BASE_URL is not an address"),
