@@ -33,6 +33,7 @@ from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderer
 from evertick.settings import Settings
 from evertick.sources.conductor import Conductor
+from evertick.sources.history import History
 from evertick.sources.http import open_http
 from evertick.universe import Universe
 
@@ -147,9 +148,10 @@ async def open_server(
         http = await stack.enter_async_context(open_http(settings.http))
         gauge = Gauge(lambda: archive.connections() + board.connections() + http.open_connections())
         keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)
-        conductor = Conductor(http, instruments, settings.sources, clock)
+        conductor = Conductor(http, instruments, settings.sources, clock, archive.usage)
         renderers = {name: Renderer(name, Catalogue.load(name), settings.timezone) for name in settings.locales}
-        desk = Desk(settings, clock, instruments, archive, board, conductor, renderers, keeper.keep)
+        history = History(instruments, conductor, archive.bars, clock, settings.retention.bar_days)
+        desk = Desk(settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep)
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
         runner = Runner(desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat)
         if "work" in roles:

@@ -1,4 +1,4 @@
-"""The three jobs of a desk, each to be read top to bottom: refresh the indices, make a report, keep house.
+"""The jobs of a desk, each to be read top to bottom: refresh the indices, update the bars, make a report, keep house.
 
 What a job had in its hands ends with its frame; what it returns is metadata. Around each run the runner puts a receipt
 (`evertick.memory.Keeper.keep`), and around the saving of a report there is one more.
@@ -13,24 +13,33 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from evertick.archive import Archive
 from evertick.board import Board
 from evertick.board.poll import poll
+from evertick.errors import ArchiveError
 from evertick.jobs.runner import JobContext, JobSpec
 from evertick.jobs.schedule import parse
 from evertick.model import Bars, Clock, Instrument, ReportMeta
 from evertick.reports.render import Renderer
 from evertick.reports.workflow import make_report
 from evertick.settings import Settings
-from evertick.sources import history
 from evertick.sources.conductor import Conductor
+from evertick.sources.history import History
 from evertick.universe import Universe
 
-REFRESH, REPORT, HOUSEKEEPING = "refresh_indices", "report", "housekeeping"
+REFRESH, BARS, REPORT, HOUSEKEEPING = "refresh_indices", "update_bars", "report", "housekeeping"
+BARS_EVERY = "5m"
 HOUSEKEEPING_EVERY = "1h"
 DRAFTS_KEPT = timedelta(hours=1)
 BARS_SHARE = 0.4
 """How much of a report's progress bar the daily bars take."""
+USAGE_KEPT = timedelta(days=30)
+SHOWN = 300
+"""Characters of an error that a result repeats."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -41,14 +50,35 @@ class Desk:
     archive: Archive
     board: Board
     conductor: Conductor
+    history: History
     renderers: Mapping[str, Renderer]
     keep: Callable[[str, str, str], AbstractAsyncContextManager[Any]]
 
     async def refresh_indices(self, job: JobContext) -> Mapping[str, Any]:
-        """Fetch the markets, save the snapshot to the board, answer with counts."""
+        """Fetch the markets, save the snapshot to the board, then to the history; answer with counts.
+
+        The board is served whatever becomes of the history: a database that takes nothing is said in the result.
+        """
         snapshot = await poll(self.conductor.fetch, self.board, self.universe, self.clock)
-        failing = [s.name for s in snapshot.sources if s.state not in ("ok", "partial", "off")]
-        return {"as_of": snapshot.as_of.isoformat(), "quotes": len(snapshot.quotes), "failing": failing}
+        failing = [s.name for s in snapshot.sources if s.state not in ("ok", "partial", "idle", "off")]
+        result = {"as_of": snapshot.as_of.isoformat(), "quotes": len(snapshot.quotes), "failing": failing}
+        try:
+            return result | {"stored": await self.archive.quotes.add(snapshot.as_of, snapshot.quotes)}
+        except ArchiveError as error:
+            log.warning("quotes not stored, the board has them", error=str(error))
+            return result | {"stored": 0, "history": str(error)[:SHOWN]}
+
+    async def update_bars(self, job: JobContext) -> Mapping[str, Any]:
+        """Fetch the daily bars of those instruments whose market ended its day, a bounded number."""
+        done = await self.history.due()
+        failed = {id: why[:SHOWN] for id, why in list(done.failed.items())[:5]}
+        return {
+            "asked": done.asked,
+            "bars": done.bars,
+            "failed": len(done.failed),
+            "replaced": done.replaced[:20],
+            "why": failed,
+        }
 
     async def report(self, job: JobContext) -> Mapping[str, Any]:
         """Make a report in every language and save it; only metadata comes back."""
@@ -70,6 +100,9 @@ class Desk:
             "receipts": await archive.receipts.prune(keep.receipts, now - timedelta(days=keep.receipt_days)),
             "slots": await archive.ledger.prune(now - timedelta(days=keep.slot_days)),
             "bars": await archive.bars.prune((now - timedelta(days=keep.bar_days)).date()),
+            "compacted": await archive.quotes.compact(),
+            "quotes": await archive.quotes.prune((now - timedelta(days=keep.quote_days)).date()),
+            "usage": await archive.usage.prune((now - USAGE_KEPT).date()),
         }
 
     def specs(self) -> Sequence[JobSpec]:
@@ -89,18 +122,14 @@ class Desk:
 
         return (
             spec(REFRESH, self.refresh_indices, "indices", settings.indices_every, True),
+            spec(BARS, self.update_bars, "other", BARS_EVERY, False),
             spec(REPORT, self.report, "auto_report", settings.report_every, settings.report_on_start),
             spec(HOUSEKEEPING, self.housekeeping, "other", HOUSEKEEPING_EVERY, False),
         )
 
     async def _make(self, job: JobContext) -> ReportMeta:
-        await history.update(
-            self.universe,
-            self.conductor,
-            self.archive.bars,
-            self.clock,
-            days=self.settings.retention.bar_days,
-            step=lambda done, of: job.progress(BARS_SHARE * done / of, "collect", f"daily bars {done} of {of}"),
+        await self.history.missing(
+            lambda done, of: job.progress(BARS_SHARE * done / of, "collect", f"daily bars {done} of {of}")
         )
         snapshot = await self.board.load() or await poll(self.conductor.fetch, self.board, self.universe, self.clock)
         told = deque[tuple[float, str, str]](maxlen=1)

@@ -176,6 +176,8 @@ class Bars:
     low: array[float]
     close: array[float]
     volume: array[float]
+    source: str = field(default="", kw_only=True)
+    """Who sent them, where that is known."""
 
     def __len__(self) -> int:
         return len(self.day)
@@ -290,6 +292,23 @@ class Receipt:
         if self.heap_after is None or self.heap_before is None:
             return None
         return self.heap_after - self.heap_before
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What a receipt says of memory, and nothing else: for sums over many thousands of them."""
+
+    started: datetime
+    job: str
+    component: str
+    retained: int | None
+    """Bytes of heap kept; ``None`` where it cannot be measured."""
+    over_steady: int | None
+    """Peak RSS less RSS before, in bytes."""
+    fds: int | None
+    connections: int | None
+    overlapped: bool
+    ok: bool
 
 
 @dataclass(frozen=True, slots=True)

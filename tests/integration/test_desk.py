@@ -167,7 +167,7 @@ async def test_the_scheduler_runs_by_itself(settings: Settings) -> None:
             while len((await server.archive.ledger.list(job="refresh_indices", state=SlotState.DONE)).items) < 2:
                 await asyncio.sleep(0.05)
         jobs = {job for _, job, _, _ in await server.archive.ledger.next_due()}
-        assert jobs == {"refresh_indices", "report", "housekeeping"}
+        assert jobs == {"refresh_indices", "update_bars", "report", "housekeeping"}
 
 
 async def test_one_server_for_one_data_folder(settings: Settings) -> None:
@@ -176,7 +176,8 @@ async def test_one_server_for_one_data_folder(settings: Settings) -> None:
             async with open_server(settings, roles=()):
                 raise AssertionError("a second server opened the folder")
     async with open_server(settings, roles=()) as server:
-        assert [check.ok for check in await server.ready()] == [True, True]
+        checks = await server.ready()
+        assert len(checks) >= 2 and all(check.ok for check in checks)
 
 
 async def test_nothing_stays_open(stored: Settings) -> None:

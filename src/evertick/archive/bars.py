@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import LargeBinary, delete, func, select, type_coerce
+from sqlalchemy import LargeBinary, Table, delete, func, select, type_coerce
 
 from evertick.archive import packing
 from evertick.archive.connection import Connection, Engine
+from evertick.archive.tables import bar_series as series
 from evertick.archive.tables import bars as table
 from evertick.model import Bars, Clock
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What is known of the bars of one instrument without reading them."""
+
+    last: date | None
+    """The newest day (the exchange's calendar); ``None``: no source had any bars."""
+    checked: datetime
+    """When a source last answered."""
+    since: date | None = None
+    """The first day that was asked for: there is nothing to be had from there on that is not stored. ``None``: not known."""
+    source: str | None = None
+    """Of the newest bars."""
 
 
 class BarStore:
@@ -25,13 +41,22 @@ class BarStore:
         self._clock = clock
         self._complained = False
 
-    async def save(self, bars: Bars) -> None:
-        """Add the bars to what is stored; a day that is there already gets the new bar. No bars: nothing happens."""
-        if not len(bars):
+    async def save(self, bars: Bars, *, since: date | None = None, whole: bool = False) -> None:
+        """Add the bars to what is stored; a day that is there already gets the new bar.
+
+        ``since`` is the day from which on they were asked for; with it a source that has none is remembered too.
+        ``whole``: they take the place of all that is stored.
+        """
+        if not len(bars) and since is None:
             return
         years = dict(packing.by_year(bars))
         now = self._clock.now()
         async with self._engine.begin() as connection:
+            await self._note(connection, bars, since, whole, now)
+            if whole:
+                await connection.execute(delete(table).where(table.c.instrument == bars.instrument))
+            if not years:
+                return
             held = await connection.execute(
                 select(table.c.year, table.c.body)
                 .where(table.c.instrument == bars.instrument, table.c.year.in_(years))
@@ -41,9 +66,23 @@ class BarStore:
             rows = []
             for year, new in years.items():
                 old = self._read(bars.instrument, stored[year]) if year in stored else None
-                whole = packing.merged(old, new) if old is not None else new
-                rows.append({"instrument": bars.instrument, "year": year, "updated": now, "body": packing.pack(whole)})
-            await connection.execute(_upsert(connection), rows)
+                merged = packing.merged(old, new) if old is not None else new
+                rows.append({"instrument": bars.instrument, "year": year, "updated": now, "body": packing.pack(merged)})
+            await connection.execute(_upsert(connection, table, ("instrument", "year"), ("updated", "body")), rows)
+
+    async def _note(self, connection: Connection, bars: Bars, since: date | None, whole: bool, now: datetime) -> None:
+        mine = select(series).where(series.c.instrument == bars.instrument).with_for_update()
+        known = (await connection.execute(mine)).first()
+        asked = [since.toordinal()] if since is not None else []
+        if known is not None and known.since is not None and not whole:
+            asked.append(known.since)
+        row = {
+            "instrument": bars.instrument,
+            "source": bars.source or (known.source if known is not None else None),
+            "since": min(asked, default=None),
+            "checked": now,
+        }
+        await connection.execute(_upsert(connection, series, ("instrument",), ("source", "since", "checked")), row)
 
     async def load(self, instrument: str, since: date | None = None) -> Bars:
         """The bars from ``since`` (inclusive) on, oldest first; empty when there are none."""
@@ -61,23 +100,39 @@ class BarStore:
             return whole
         return packing.cut(whole, bisect_left(whole.day, since.toordinal()), len(whole))
 
-    async def newest(self) -> Mapping[str, tuple[date, datetime]]:
-        """For every instrument the day of its newest bar (the exchange's calendar) and when its bars were last saved."""
+    async def series(self) -> Mapping[str, Series]:
+        """What is known of each instrument whose bars were ever asked for."""
         head = type_coerce(func.substr(table.c.body, 1, packing.HEAD_BYTES), LargeBinary).label("head")
-        query = select(table.c.instrument, table.c.updated, head).order_by(table.c.year)
-        found: dict[str, tuple[date, datetime]] = {}
+        newest: dict[str, date] = {}
         async with self._engine.connect() as connection:
-            for row in await connection.execute(query):
+            for row in await connection.execute(select(table.c.instrument, head).order_by(table.c.year)):
                 try:
-                    found[row.instrument] = (packing.last_day(bytes(row.head)), row.updated)
+                    newest[row.instrument] = packing.last_day(bytes(row.head))
                 except packing.Unreadable:
                     continue  # as `load`: not there, to be fetched again
-        return found
+            rows = (await connection.execute(select(series))).all()
+        return {
+            row.instrument: Series(
+                newest.get(row.instrument),
+                row.checked,
+                None if row.since is None else date.fromordinal(row.since),
+                row.source,
+            )
+            for row in rows
+        }
 
     async def prune(self, before: date) -> int:
-        """Delete the years that lie wholly before ``before``; returns how many rows (an instrument's year each)."""
-        async with self._engine.begin() as connection:
-            return (await connection.execute(delete(table).where(table.c.year < before.year))).rowcount
+        """Delete the years that lie wholly before ``before``; returns how many rows (an instrument's year each).
+
+        Year by year, so that no other writer waits for long.
+        """
+        async with self._engine.connect() as connection:
+            years = await connection.scalars(select(table.c.year).where(table.c.year < before.year).distinct())
+        gone = 0
+        for year in sorted(years):
+            async with self._engine.begin() as connection:
+                gone += (await connection.execute(delete(table).where(table.c.year == year))).rowcount
+        return gone
 
     def _read(self, instrument: str, blob: bytes) -> Bars | None:
         try:
@@ -102,15 +157,15 @@ def _extend(whole: Bars, year: Bars) -> None:
         column.extend(more)
 
 
-def _upsert(connection: Connection) -> Any:
+def _upsert(connection: Connection, into: Table, key: Sequence[str], changed: Sequence[str]) -> Any:
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite
 
-        insert: Any = sqlite.insert(table)
+        insert: Any = sqlite.insert(into)
     else:
         from sqlalchemy.dialects import postgresql
 
-        insert = postgresql.insert(table)
+        insert = postgresql.insert(into)
     return insert.on_conflict_do_update(
-        index_elements=["instrument", "year"], set_={"updated": insert.excluded.updated, "body": insert.excluded.body}
+        index_elements=list(key), set_={name: insert.excluded[name] for name in changed}
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from evertick.archive import Archive
+from evertick.archive.bars import Series
 from evertick.archive.tables import bars as table
 from evertick.model import Bars
 
@@ -44,9 +46,9 @@ async def test_three_years_come_back_to_the_bit(archive: Archive) -> None:
 
 async def test_nothing_stored_is_no_bars(archive: Archive) -> None:
     assert len(await archive.bars.load("SPX")) == 0
-    assert await archive.bars.newest() == {}
+    assert await archive.bars.series() == {}
     await archive.bars.save(Bars.empty("SPX"))
-    assert await archive.bars.newest() == {}
+    assert await archive.bars.series() == {}
 
 
 @pytest.mark.parametrize("since", [date(2025, 12, 30), date(2026, 1, 1), date(2026, 1, 3), date(2027, 1, 1)])
@@ -79,14 +81,14 @@ async def test_instruments_do_not_mix(archive: Archive) -> None:
     assert (len(await archive.bars.load("SPX")), len(await archive.bars.load("NDX"))) == (5, 7)
 
 
-async def test_newest_says_the_day_and_when_it_was_saved(archive: Archive, clock: Any) -> None:
+async def test_a_series_says_its_last_day_and_when_it_was_looked_at(archive: Archive, clock: Any) -> None:
     await archive.bars.save(daily(date(2025, 12, 25), 20, "SPX"))
     first = clock.at
     clock.at += timedelta(hours=3)
-    await archive.bars.save(daily(date(2026, 1, 5), 2, "NDX"))
-    assert await archive.bars.newest() == {
-        "SPX": (date(2026, 1, 13), first),
-        "NDX": (date(2026, 1, 6), clock.at),
+    await archive.bars.save(replace(daily(date(2026, 1, 5), 2, "NDX"), source="yahoo"), since=date(2024, 1, 1))
+    assert await archive.bars.series() == {
+        "SPX": Series(date(2026, 1, 13), first),
+        "NDX": Series(date(2026, 1, 6), clock.at, date(2024, 1, 1), "yahoo"),
     }
 
 
@@ -95,8 +97,31 @@ async def test_saving_the_same_again_says_it_was_looked_at(archive: Archive, clo
     await archive.bars.save(given)
     clock.at += timedelta(hours=3)
     await archive.bars.save(given)
-    assert (await archive.bars.newest())["SPX"][1] == clock.at
+    assert (await archive.bars.series())["SPX"].checked == clock.at
     assert same(await archive.bars.load("SPX"), given)
+
+
+async def test_a_source_without_bars_is_remembered(archive: Archive, clock: Any) -> None:
+    await archive.bars.save(Bars.empty("SPX"), since=date(2024, 1, 1))
+    assert await archive.bars.series() == {"SPX": Series(None, clock.at, date(2024, 1, 1))}
+    assert len(await archive.bars.load("SPX")) == 0
+
+
+async def test_the_first_day_asked_for_only_goes_back(archive: Archive) -> None:
+    for since in (date(2025, 1, 1), date(2024, 1, 1), date(2026, 1, 1)):
+        await archive.bars.save(daily(date(2026, 1, 5), 2), since=since)
+    assert (await archive.bars.series())["SPX"].since == date(2024, 1, 1)
+
+
+async def test_a_whole_series_takes_the_place_of_the_old_one(archive: Archive) -> None:
+    await archive.bars.save(replace(daily(date(2024, 12, 25), 400), source="yahoo"), since=date(2024, 1, 1))
+    await archive.bars.save(daily(date(2024, 12, 25), 400, "NDX"))
+    split = replace(daily(date(2025, 6, 1), 30, level=50.0), source="kbs")
+    await archive.bars.save(split, since=date(2025, 6, 1), whole=True)
+    assert same(await archive.bars.load("SPX"), split)
+    found = (await archive.bars.series())["SPX"]
+    assert (found.since, found.source, found.last) == (date(2025, 6, 1), "kbs", date(2025, 6, 30))
+    assert len(await archive.bars.load("NDX")) == 400
 
 
 async def test_pruning_takes_whole_years(archive: Archive) -> None:
@@ -108,7 +133,7 @@ async def test_pruning_takes_whole_years(archive: Archive) -> None:
 
 async def test_many_instruments_saved_at_once(archive: Archive) -> None:
     await asyncio.gather(*(archive.bars.save(daily(date(2025, 6, 1), 300, f"I{n}")) for n in range(30)))
-    assert len(await archive.bars.newest()) == 30
+    assert len(await archive.bars.series()) == 30
 
 
 async def test_what_is_damaged_counts_as_missing_and_is_replaced(archive: Archive) -> None:
@@ -117,7 +142,7 @@ async def test_what_is_damaged_counts_as_missing_and_is_replaced(archive: Archiv
     async with archive.engine.begin() as connection:
         await connection.execute(update(table).where(table.c.year == 2026).values(body=b"B9 from a later version"))
     assert [d.year for d in (await archive.bars.load("SPX")).dates()] == [2025] * 7
-    assert (await archive.bars.newest())["SPX"][0] == date(2025, 12, 31)
+    assert (await archive.bars.series())["SPX"].last == date(2025, 12, 31)
     await archive.bars.save(given)
     assert same(await archive.bars.load("SPX"), given)
 
