@@ -16,7 +16,7 @@ from evertick.simulator.answers import Endpoint, respond
 from evertick.simulator.broken import broken, consent
 from evertick.simulator.faults import GROUPS, KINDS, Faults
 from evertick.simulator.market import Market
-from evertick.simulator.providers import BASES, PROVIDERS, Provider
+from evertick.simulator.providers import PROVIDERS, Provider
 
 MAX_BODY = 64 << 10
 
@@ -27,7 +27,7 @@ def create_app(market: Market, faults: Faults | None = None) -> Starlette:
 
     def route(provider: Provider, method: str, path: str, endpoint: Endpoint) -> Route:
         async def answer(request: Request) -> Response:
-            kind = faults.choose(provider.name)
+            kind = faults.choose(provider.name, request.url.path.removeprefix(provider.base))
             if kind is None:
                 return respond(request, await endpoint(market, request))
             return await broken(kind, provider, market, request, lambda: endpoint(market, request))
@@ -67,7 +67,8 @@ def create_app(market: Market, faults: Faults | None = None) -> Starlette:
     async def index(request: Request) -> Response:
         lines = [
             f"Evertick's simulated market of {len(market.instruments)} instruments, seed {market.seed}.",
-            "Providers: " + ", ".join(BASES.values()),
+            "Providers:",
+            *(f"  {name}: {method} {p.base}{path}" for name, p in PROVIDERS.items() for method, path, _ in p.routes),
             "Control: GET, POST /control/faults; GET /control/stats; GET, POST /control/clock",
         ]
         return PlainTextResponse("\n".join(lines) + "\n")

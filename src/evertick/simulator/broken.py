@@ -7,7 +7,10 @@ import os
 import socket
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import cache
 from typing import Any
 
@@ -15,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from evertick.simulator.answers import JSON, Answer, body_of, body_response, encode, respond
+from evertick.simulator.answers import JSON, XML, Answer, body_of, body_response, encode, respond
 from evertick.simulator.faults import SPOILED
 from evertick.simulator.market import Market
 from evertick.simulator.providers import Provider
 from evertick.simulator.spoil import spoil
+from evertick.simulator.spoil_text import spoil_csv, spoil_xml
 
 TRANSPORT = "evertick.transport"
 """Key of the ASGI scope under which `evertick.simulator.serve` hands over the connection itself."""
@@ -27,7 +31,7 @@ CLOSING = "closing"
 """Name of the app's state that is set when the simulator stops: what would wait gives up."""
 HANG = 120.0
 LATE = 2.0
-RETRY_AFTER = {"429": "7", "418": "60", "503": "30"}
+RETRY_AFTER = {"429": "7", "429far": "864000", "418": "60", "503": "30"}
 
 _CHALLENGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title><meta charset="utf-8">
 <meta name="robots" content="noindex,nofollow"></head><body><div class="main-wrapper" role="main"><noscript>Enable
@@ -38,7 +42,15 @@ _WORK = """<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="robots" 
 _DOWN = "<!DOCTYPE html><html><head><title>Yahoo</title></head><body><h1>Will be right back...</h1></body></html>"
 _CONSENT = """<!DOCTYPE html><html lang="en"><head><title>Your privacy choices</title></head><body><form method="post">
 <button name="agree" value="agree">Accept all</button></form></body></html>"""
+_DTD = (
+    '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a0 "' + "lol" * 8 + '">'
+    + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+    + "]><r>&a9;</r>"
+)  # fmt: skip
 _RATE_LIMIT = {"error": "Too many requests"}
+_ERROR = {"status": "error", "error": "internal error"}
+_QUOTA = {"error": "You have used up the requests of the day."}
+_BAD_KEY = {"error": "invalid API key"}
 _NOT_FOUND = {"error": "not found"}
 _UNAUTHORIZED = {"error": "unauthorized"}
 _FORBIDDEN = {"error": {"code": 1020, "message": "Access denied"}}
@@ -47,6 +59,9 @@ _BAN = {
     "msg": "Way too much request weight used; IP banned. Please use the websocket for live updates to avoid bans.",
 }
 _LOCATION = {"code": 0, "msg": "Service unavailable from a restricted location according to the terms of use."}
+
+_LIKE: Mapping[str, str] = {"429far": "429", "429date": "429", "quota": "429", "badkey": "401"}
+"""Which of a provider's own answers serves for a fault that it has none of its own for."""
 
 Handler = Callable[[], Awaitable[Answer]]
 
@@ -57,12 +72,12 @@ async def broken(kind: str, provider: Provider, market: Market, request: Request
         answer = await handler()
         if answer.status != 200:
             return respond(request, answer)
-        return respond(request, Answer(spoil(kind, answer.payload)) if answer.media == JSON else answer)
-    if (own := provider.failures.get(kind)) is not None:
+        return respond(request, replace(answer, payload=_spoiled(kind, answer)))
+    if (own := provider.failures.get(kind) or provider.failures.get(_LIKE.get(kind, ""))) is not None:
         return _own(kind, own(market, request) if callable(own) else own)
     if (fixed := _fixed(kind, request)) is not None:
         return fixed
-    if kind in ("reset", "close", "garbage", "tls"):
+    if kind in ("reset", "close", "garbage", "badchunk", "tls"):
         return Severed(kind)
     if kind == "hang":
         return Severed("close", after=HANG)
@@ -74,10 +89,22 @@ async def broken(kind: str, provider: Provider, market: Market, request: Request
     return _damaged(kind, request, await handler())
 
 
+def _spoiled(kind: str, answer: Answer) -> Any:
+    if answer.media == JSON:
+        return spoil(kind, answer.payload)
+    text = body_of(answer).decode()
+    return spoil_csv(kind, text) if "csv" in answer.media else spoil_xml(kind, text) if "xml" in answer.media else text
+
+
 def _own(kind: str, answer: Answer) -> Response:
     """What the provider itself says, with ``Retry-After`` where the fault has one and the provider none."""
-    headers = {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
-    return Response(body_of(answer), answer.status, headers | answer.headers, answer.media)
+    return Response(body_of(answer), answer.status, _retry_after(kind) | answer.headers, answer.media)
+
+
+def _retry_after(kind: str) -> dict[str, str]:
+    if kind == "429date":
+        return {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)}
+    return {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
 
 
 def _fixed(kind: str, request: Request) -> Response | None:
@@ -90,9 +117,11 @@ def _fixed(kind: str, request: Request) -> Response | None:
     }  # fmt: skip
     json: dict[str, tuple[int, Any]] = {
         "200ratelimit": (200, _RATE_LIMIT), "401": (401, _UNAUTHORIZED), "403": (403, _FORBIDDEN),
-        "404": (404, _NOT_FOUND), "418": (418, _BAN), "429": (429, _RATE_LIMIT), "451": (451, _LOCATION),
+        "429far": (429, _RATE_LIMIT), "429date": (429, _RATE_LIMIT), "200error": (200, _ERROR), "quota": (429, _QUOTA),
+        "badkey": (401, _BAD_KEY), "echo": (400, _echo(request)), "404": (404, _NOT_FOUND), "418": (418, _BAN),
+        "429": (429, _RATE_LIMIT), "451": (451, _LOCATION),
     }  # fmt: skip
-    headers = {"retry-after": RETRY_AFTER[kind]} if kind in RETRY_AFTER else {}
+    headers = _retry_after(kind)
     if kind in html:
         if kind == "challenge":
             headers["cf-mitigated"] = "challenge"
@@ -114,6 +143,8 @@ def _fixed(kind: str, request: Request) -> Response | None:
             return Response(status_code=302, headers={"location": str(request.url)})
         case "deep":
             return Response(b"[" * 200_000 + b"]" * 200_000, media_type=JSON)
+        case "dtd":
+            return Response(_DTD, media_type=XML)
         case "bomb":
             return Response(_bomb(), headers={"content-encoding": "gzip"}, media_type=JSON)
         case "badgzip":
@@ -127,6 +158,16 @@ def _damaged(kind: str, request: Request, answer: Answer) -> Response:
     match kind:
         case "truncated":
             return body_response(request, body[: len(body) // 2], media=media)
+        case "html":
+            return Response(_DOWN, media_type=media)
+        case "bom":
+            return body_response(request, b"\xef\xbb\xbf" + body, media=media)
+        case "utf16":
+            return body_response(request, body.decode("utf-8", "replace").encode("utf-16"), media=media)
+        case "trailing":
+            return body_response(request, body + body[:64] + b"<!-- cached -->", media=media)
+        case "headers":
+            return body_response(request, body, headers={"x-padding": "x" * (256 << 10)}, media=media)
         case "wrongtype":
             return body_response(request, body, media="text/html; charset=utf-8")
         case "badutf8":
@@ -146,6 +187,16 @@ def consent() -> Response:
 
 def _page(title: str) -> str:
     return f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
+
+
+def _echo(request: Request) -> dict[str, str]:
+    """A refusal that says back what was asked, as some do, with the key in it wherever it was sent."""
+    told = {name: value for name, value in request.headers.items() if "key" in name or "token" in name}
+    told |= {"authorization": request.headers["authorization"]} if "authorization" in request.headers else {}
+    return {
+        "error": f"Cannot serve {request.method} {request.url} {told}",
+        "Information": f"Your request: {request.url}",
+    }
 
 
 @cache
@@ -208,6 +259,13 @@ class _Unbounded(StreamingResponse):
 # --- the connection itself -------------------------------------------------------------------------------------------
 
 
+_WRITTEN: Mapping[str, bytes] = {
+    "garbage": b"\x00\x01\x02 this is not the protocol you are looking for\r\n\r\n",
+    "badchunk": b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nmany\r\n{}\r\n0\r\n\r\n",
+    "tls": b"\x15\x03\x03\x00\x02\x02\x28",
+}
+
+
 class Severed(Response):
     """No answer, or part of one, and the connection is gone.
 
@@ -232,10 +290,7 @@ class Severed(Response):
             _linger_no_more(transport)
             transport.abort()
         else:
-            if self._how == "garbage":
-                transport.write(b"\x00\x01\x02 this is not the protocol you are looking for\r\n\r\n")
-            elif self._how == "tls":
-                transport.write(b"\x15\x03\x03\x00\x02\x02\x28")
+            transport.write(_WRITTEN.get(self._how, b""))
             transport.close()
         # the server learns of it before the application returns
         while (await receive())["type"] != "http.disconnect":

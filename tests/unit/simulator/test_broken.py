@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
 
-from evertick.simulator import PROVIDERS, Faults
+from evertick.simulator import Faults
+from evertick.simulator.broken import _LIKE
+from evertick.simulator.faults import DISGUISED
+from evertick.simulator.providers import PROVIDERS
 
 URLS = {
     "yahoo": "/yahoo/v7/finance/spark?symbols=%5EGSPC",
@@ -19,7 +25,8 @@ URLS = {
 STATUS = {
     "429": 429, "429text": 429, "200ratelimit": 200, "challenge": 200, "pow": 200, "down": 200, "401": 401, "401html": 401,
     "403": 403, "403html": 403, "404": 404, "418": 418, "451": 451, "500": 500, "502": 502, "503": 503, "504": 504,
-    "204": 204, "empty": 200, "redirect": 302, "loop": 302,
+    "204": 204, "empty": 200, "redirect": 302, "loop": 302, "429date": 429, "429far": 429, "200error": 200, "quota": 429,
+    "badkey": 401, "echo": 400, "dtd": 200,
 }  # fmt: skip
 
 
@@ -28,19 +35,68 @@ async def fetch(client: httpx2.AsyncClient, faults: Faults, kind: str, provider:
     return await client.get(URLS[provider])
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("kind", STATUS)
-async def test_status(client: httpx2.AsyncClient, faults: Faults, kind: str, provider: str) -> None:
-    answer = await fetch(client, faults, kind, provider)
-    assert answer.status_code == STATUS[kind]
-    assert faults.served[provider, kind] == 1
+async def test_status(client: httpx2.AsyncClient, faults: Faults, kind: str) -> None:
+    for name, provider in PROVIDERS.items():
+        method, path, _ = provider.routes[0]
+        faults.replace([f"{name}={kind}"])
+        answer = await client.request(method, provider.base + re.sub(r"\{[^}]*\}", "X", path))
+        if kind not in provider.failures and _LIKE.get(kind) not in provider.failures:
+            assert answer.status_code == STATUS[kind], (name, kind)
+        assert answer.status_code in (200, 204, 302) or answer.status_code >= 400
+        assert faults.served[name, kind] == 1
+
+
+@pytest.mark.parametrize("kind", STATUS)
+async def test_what_is_html_and_what_is_not(client: httpx2.AsyncClient, faults: Faults, kind: str) -> None:
+    answer = await fetch(client, faults, kind)
     html = kind.endswith("html") or kind in ("challenge", "pow", "down", "500", "502", "503", "504")
     assert answer.text.lstrip().lower().startswith(("<!doctype html", "<html")) is html
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [("429", "7"), ("418", "60"), ("503", "30"), ("429text", None)])
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [("429", "7"), ("429far", "864000"), ("418", "60"), ("503", "30"), ("429text", None)]
+)
 async def test_retry_after(client: httpx2.AsyncClient, faults: Faults, kind: str, seconds: str | None) -> None:
     assert (await fetch(client, faults, kind)).headers.get("retry-after") == seconds
+
+
+async def test_retry_after_as_a_date(client: httpx2.AsyncClient, faults: Faults) -> None:
+    answer = await fetch(client, faults, "429date")
+    waited = parsedate_to_datetime(answer.headers["retry-after"]) - datetime.now(UTC)
+    assert timedelta(0) < waited <= timedelta(seconds=90)
+
+
+async def test_an_echo_repeats_the_key(client: httpx2.AsyncClient, faults: Faults) -> None:
+    faults.replace(["yahoo=echo"])
+    headers = {"authorization": "Token 5ecret", "x-api-key": "5ecret2"}
+    answer = await client.get(URLS["yahoo"] + "&apikey=5ecret3", headers=headers)
+    assert answer.status_code == 400
+    assert all(key in answer.json()["error"] for key in ("Token 5ecret", "5ecret2", "5ecret3"))
+
+
+async def test_entities_that_stand_for_gigabytes(client: httpx2.AsyncClient, faults: Faults) -> None:
+    answer = await fetch(client, faults, "dtd")
+    assert answer.headers["content-type"].startswith("text/xml")
+    assert len(answer.content) < 1000
+    assert answer.text.count("<!ENTITY") == 10
+
+
+@pytest.mark.parametrize("kind", DISGUISED)
+async def test_the_right_answer_in_disguise(client: httpx2.AsyncClient, faults: Faults, kind: str) -> None:
+    right = (await client.get(URLS["alternative"])).content
+    answer = await fetch(client, faults, kind, "alternative")
+    assert answer.status_code == 200
+    body = answer.content.decode("utf-16").encode() if kind == "utf16" else answer.content.removeprefix(b"\xef\xbb\xbf")
+    assert body.startswith(right)
+    assert (answer.content != right) is (kind != "headers")
+    assert (len(answer.headers.get("x-padding", "")) == 256 << 10) is (kind == "headers")
+
+
+async def test_a_page_that_says_it_is_what_was_asked_for(client: httpx2.AsyncClient, faults: Faults) -> None:
+    answer = await fetch(client, faults, "html")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.text.startswith("<!DOCTYPE html>")
 
 
 async def test_bodies_are_the_providers_own(client: httpx2.AsyncClient, faults: Faults) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
-from evertick.simulator import GROUPS, KINDS, Faults, Market, create_app, serve_forever
+from evertick.simulator import BASES, GROUPS, KINDS, Faults, Market, create_app, serve_forever
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
 
@@ -18,13 +18,16 @@ def test_every_fault_is_described(kind: str) -> None:
     assert f"`{kind}`" in TEXT
 
 
-def test_every_route_is_described() -> None:
+def test_every_provider_is_described() -> None:
+    for name, base in BASES.items():
+        assert f"`{name}`" in TEXT, name
+        assert f"`{base}`" in TEXT, name
+
+
+def test_every_control_route_is_described() -> None:
     for route in create_app(Market([]), Faults()).routes:
         assert isinstance(route, Route)
-        if (
-            route.path not in ("/", "/consent.yahoo.com/v2/collectConsent", "/alternative/fng")
-            and "{rest" not in route.path
-        ):
+        if route.path.startswith("/control"):
             assert route.path in TEXT
 
 

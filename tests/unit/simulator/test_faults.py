@@ -13,6 +13,9 @@ from evertick.simulator.faults import GROUPS, KINDS, PROVIDERS, SLOW, Faults, Ru
         ("coingecko=truncated", Rule("coingecko", "truncated", 1.0)),
         ("all=5xx:x2", Rule("all", "5xx", 1.0, 2)),
         (" alternative=nan:1 ", Rule("alternative", "nan", 1.0)),
+        ("yahoo/chart=429:0.3", Rule("yahoo", "429", 0.3, part="chart")),
+        ("yahoo=429:60s", Rule("yahoo", "429", seconds=60.0)),
+        ("yahoo/v8/finance=429:0.5:90s", Rule("yahoo", "429", 0.5, part="v8/finance", seconds=90.0)),
     ],
 )
 def test_rules_are_read_and_written(text: str, rule: Rule) -> None:
@@ -35,6 +38,8 @@ def test_rules_are_read_and_written(text: str, rule: Rule) -> None:
         ("yahoo=429:often", "share"),
         ("yahoo=429:x0", "share"),
         ("yahoo=429:xx", "share"),
+        ("yahoo=429:0s", "share"),
+        ("yahoo=429:0.3:often", "share"),
     ],
 )
 def test_what_is_wrong_with_a_rule_is_said(text: str, message: str) -> None:
@@ -108,12 +113,33 @@ def test_shares_beyond_the_whole_are_refused() -> None:
         Faults(["yahoo=429:0.7", "all=500:0.6"])
 
 
+def test_only_a_part_of_a_provider_fails() -> None:
+    faults = Faults(["yahoo/chart=429", "yahoo/spark=500", "all/fng=404"])
+    assert faults.choose("yahoo", "/v8/finance/chart/SPY") == "429"
+    assert faults.choose("yahoo", "/v7/finance/spark") == "500"
+    assert faults.choose("yahoo", "/v7/finance/quote") is None
+    assert faults.choose("alternative", "/fng/") == "404"
+    with pytest.raises(SettingsError, match="150%"):
+        Faults(["yahoo/chart=429", "yahoo=500:0.5"])
+
+
+def test_for_a_time_and_then_no_more() -> None:
+    now = [100.0]
+    faults = Faults(["yahoo=500:60s"], monotonic=lambda: now[0])
+    assert faults.choose("yahoo") == "500"
+    now[0] += 59
+    assert faults.choose("yahoo") == "500"
+    now[0] += 2
+    assert faults.choose("yahoo") is None
+    faults.replace(["yahoo=500:60s"])
+    assert faults.choose("yahoo") == "500"
+
+
 def test_counts() -> None:
     faults = Faults(["coingecko=429"])
     faults.choose("coingecko")
     faults.choose("yahoo")
     assert faults.stats() == {
-        "requests": {"yahoo": 1, "coingecko": 1, "alternative": 0},
-        "faults": {"yahoo": {}, "coingecko": {"429": 1}, "alternative": {}},
+        "requests": dict.fromkeys(PROVIDERS, 0) | {"yahoo": 1, "coingecko": 1},
+        "faults": {provider: {} for provider in PROVIDERS} | {"coingecko": {"429": 1}},
     }
-    assert set(PROVIDERS) == {"yahoo", "coingecko", "alternative"}

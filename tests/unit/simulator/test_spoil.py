@@ -45,6 +45,8 @@ def test_every_kind_spoils_every_shape_and_leaves_the_right_one_alone(kind: str,
     harmless = {  # nothing to put out of order, or twice, in an object
         ("unsorted", "spark8"), ("duplicate", "spark8"), ("unsorted", "global"), ("duplicate", "global"),
         ("unsorted", "simple"), ("duplicate", "simple"), ("misaligned", "simple"), ("future", "simple"), ("stale", "simple"),
+        ("millis", "simple"), ("notime", "simple"), ("swapped", "simple"), ("swapped", "global"), ("swapped", "fng"),
+        ("swapped", "spark"), ("swapped", "spark8"),
     }  # fmt: skip
     if (kind, name) not in harmless:
         assert json.dumps(spoiled) != json.dumps(before)
@@ -143,3 +145,55 @@ def test_numbers_as_text_stay_text_where_they_were(payloads: dict[str, Any]) -> 
     assert {row["value"] for row in spoil("zero", payloads["fng"])["data"]} == {"0"}
     assert all(int(row["value"]) < 0 for row in spoil("negative", payloads["fng"])["data"])
     assert spoil("null", payloads["fng"])["data"][0]["value"] is None
+
+
+# --- shapes of other providers ---------------------------------------------------------------------------------------
+
+CANDLES = [[1785628800000 + n * 86_400_000, "10.0", "12.0", "9.0", "11.0", "5000.0"] for n in range(4)]
+BARS = {"t": [1790640000, 1790726400, 1790812800], "o": [1.0, 2.0, 3.0], "h": [2.0, 3.0, 4.0], "l": [0.5, 1.0, 2.0],
+        "c": [1.5, 2.5, 3.5], "v": [10, 20, 30], "s": "ok"}  # fmt: skip
+TICKER = [{"symbol": "BTCUSDT", "lastPrice": "77000.50", "highPrice": "78000.00", "lowPrice": "76000.00",
+           "closeTime": 1790826780326}]  # fmt: skip
+NUMBERED = {"Global Quote": {"01. symbol": "IBM", "03. high": "126.3000", "04. low": "125.1000", "05. price": "125.7800",
+                             "07. latest trading day": "2026-11-20"}}  # fmt: skip
+
+
+def test_prices_written_as_text_stay_text() -> None:
+    assert spoil("zero", TICKER)[0]["lastPrice"] == "0.00"
+    assert spoil("scale", TICKER)[0]["lastPrice"] == "77000500.00"
+    assert spoil("nan", TICKER)[0]["lastPrice"] == "nan"
+    assert spoil("zero", NUMBERED)["Global Quote"]["05. price"] == "0.0000"
+    assert spoil("zero", NUMBERED)["Global Quote"]["01. symbol"] == "IBM"
+
+
+def test_candles_in_rows() -> None:
+    assert [row[4] for row in spoil("scale", CANDLES)] == ["11.0", "11.0", "11.0", "11000.0"]
+    assert spoil("swapped", CANDLES)[0][2:4] == ["9.0", "12.0"]
+    assert spoil("future", CANDLES)[0][0] == CANDLES[0][0] + 86_400_000
+    assert spoil("duplicate", CANDLES)[-1] == CANDLES[-1]
+    assert all(row[5] == "5000.0" for row in spoil("negative", CANDLES))
+
+
+def test_candles_in_columns() -> None:
+    assert spoil("scale", BARS)["c"] == [1.5, 2.5, 3500.0]
+    assert spoil("unsorted", BARS)["t"] == [1790726400, 1790812800, 1790640000]
+    assert spoil("unsorted", BARS)["c"] == [2.5, 3.5, 1.5]
+    assert spoil("swapped", BARS)["h"] == BARS["l"]
+    assert len({len(v) for k, v in spoil("misaligned", BARS).items() if k != "s"}) > 1
+    assert spoil("nothing", BARS) == {**{k: [] for k in "tohlcv"}, "s": "ok"}
+    assert spoil("stale", BARS)["t"][0] == BARS["t"][0] - 5 * 86400  # type: ignore[operator, index]
+
+
+def test_times_in_milliseconds_and_as_days() -> None:
+    assert spoil("future", TICKER)[0]["closeTime"] == 1790826780326 + 86_400_000
+    assert spoil("future", NUMBERED)["Global Quote"]["07. latest trading day"] == "2026-11-21"
+    assert spoil("notime", NUMBERED)["Global Quote"]["07. latest trading day"] is None
+    assert int(spoil("millis", TICKER)[0]["closeTime"]) > 1e15
+
+
+def test_names_and_order_of_fields() -> None:
+    assert "lastPrice" not in spoil("renamed", TICKER)[0]
+    assert spoil("reordered", TICKER) == TICKER
+    assert next(iter(spoil("reordered", TICKER)[0])) == "closeTime"
+    assert spoil("digits", TICKER)[0]["lastPrice"] == "７７０００.５"
+    assert spoil("comma", TICKER)[0]["lastPrice"] == "77.000,50"
