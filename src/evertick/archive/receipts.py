@@ -12,7 +12,7 @@ from evertick.archive import cursor as cursors
 from evertick.archive.connection import Engine
 from evertick.archive.tables import receipts
 from evertick.errors import BadCursor
-from evertick.model import Outcome, Page, Receipt
+from evertick.model import Outcome, Page, Receipt, RunFigures
 
 _FIELDS = tuple(field.name for field in fields(Receipt))
 _COLUMNS = [receipts.c[name] for name in _FIELDS]
@@ -48,6 +48,20 @@ class ReceiptStore:
         return Page(
             [_receipt(row) for row in rows[:limit]], cursors.encode(last.started, last.id) if last is not None else None
         )
+
+    async def figures(self, since: datetime) -> list[RunFigures]:
+        """What the runs since then did to memory, oldest first: about 150 bytes each."""
+        c = receipts.c
+        query = (
+            select(
+                c.started, c.job, c.component, c.heap_after - c.heap_before, c.peak_rss - c.rss_before, c.fds_delta,
+                c.connections_delta, c.overlapped, c.outcome == str(Outcome.OK),
+            )
+            .where(c.started >= since)
+            .order_by(c.started)
+        )  # fmt: skip
+        async with self._engine.connect() as connection:
+            return [RunFigures(*row[:8], ok=bool(row[8])) for row in await connection.execute(query)]
 
     async def prune(self, keep: int, older_than: datetime) -> int:
         """Delete receipts beyond the newest ``keep`` and those started before ``older_than``. Returns how many."""

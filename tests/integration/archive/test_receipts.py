@@ -7,7 +7,7 @@ import pytest
 from evertick.archive import Archive
 from evertick.archive import cursor as cursors
 from evertick.errors import BadCursor
-from evertick.model import Outcome, Receipt
+from evertick.model import Outcome, Receipt, RunFigures
 
 START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -54,6 +54,21 @@ async def test_pages_newest_first_whatever_the_order_of_arrival(archive: Archive
     assert [r.started for r in await everything(archive)] == [
         START + timedelta(minutes=m) for m in (5, 5, 4, 3, 2, 1, 0)
     ]
+
+
+async def test_figures_of_the_runs_since_a_time_oldest_first(archive: Archive) -> None:
+    from dataclasses import replace
+
+    await archive.receipts.add(receipt(9, outcome=Outcome.FAILED))
+    await archive.receipts.add(replace(receipt(5), heap_after=None, peak_rss=None, fds_delta=None, overlapped=True))
+    await archive.receipts.add(receipt(1))
+    unknown, failed = await archive.receipts.figures(START + timedelta(minutes=2))
+    assert unknown == RunFigures(
+        START + timedelta(minutes=5), "refresh_indices", "indices", None, None, None, 0, overlapped=True, ok=True
+    )
+    assert (failed.retained, failed.over_steady, failed.fds, failed.overlapped, failed.ok) == (
+        300, 2 << 20, 0, False, False,
+    )  # fmt: skip
 
 
 async def test_of_one_job(archive: Archive) -> None:
