@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median
 
 from evertick.model import SPARK_POINTS, Bars, Group, Instrument, Quote
-from evertick.sources.reading import BELOW_ZERO, NEAR_ZERO, leapt, mirrored, spark, wrong
+from evertick.sources.reading import BELOW_ZERO, NEAR_ZERO, fallen, leapt, spark, wrong
 
 Row = tuple[int, float, float, float, float, float]
 """Day (ordinal), open, high, low, close, volume; NaN where there is none, the close excepted."""
@@ -76,7 +76,9 @@ def bars(instrument: Instrument, rows: Iterable[Row]) -> Bars:
     if not any(all_closes):
         return Bars.empty(instrument.id)
     if min(all_closes) <= 0 or any(leapt(a, b) for a, b in pairwise(all_closes)):
-        kept = [r for n, r in enumerate(kept) if _fits(r[4], all_closes[max(0, n - _AROUND) : n + _AROUND + 1])]
+        kept = [
+            r for n, r in enumerate(kept) if _fits(instrument, r[4], all_closes[max(0, n - _AROUND) : n + _AROUND + 1])
+        ]
     return Bars(
         instrument.id,
         array("i", (r[0] for r in kept)),
@@ -84,11 +86,11 @@ def bars(instrument: Instrument, rows: Iterable[Row]) -> Bars:
     )
 
 
-def _fits(close: float, around: Sequence[float]) -> bool:
+def _fits(instrument: Instrument, close: float, around: Sequence[float]) -> bool:
     usual = median(around)
     if close == 0:
         return usual < NEAR_ZERO
-    return not leapt(close, usual) and not (close < 0 and mirrored(close, usual))
+    return not leapt(close, usual) and not (close < 0 and fallen(instrument, close, usual))
 
 
 def newest(

@@ -121,7 +121,7 @@ def wrong(
         return "no price"
     if price == 0 and not (instrument.group is Group.RATES and usual is not None and usual < NEAR_ZERO):
         return "price 0"
-    if price < 0 and (instrument.group not in BELOW_ZERO or mirrored(price, usual)):
+    if price < 0 and (instrument.group not in BELOW_ZERO or fallen(instrument, price, usual)):
         return "price below 0"
     if as_of is None:
         return "no time"
@@ -154,9 +154,14 @@ def before(price: float, change_pct: float | None) -> float | None:
     return float(f"{price / (1 + change_pct / 100):.10g}")
 
 
-def mirrored(price: float, usual: float | None) -> bool:
-    """Whether a price below 0 is the usual one with a wrong sign. (Oil did close at −37 in 2020, after 18.)"""
-    return usual is not None and usual > NEAR_ZERO and abs(price + usual) < 0.2 * usual
+def fallen(instrument: Instrument, price: float, usual: float | None) -> bool:
+    """Whether a price below 0 cannot have come from the usual one: a yield that was far above 0, or a wrong sign.
+
+    (Oil did close at −37 in 2020, after 18.)
+    """
+    if usual is None or usual <= NEAR_ZERO:
+        return False
+    return instrument.group is Group.RATES or abs(price + usual) < 0.2 * usual
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -56,7 +56,7 @@ def _breaks_off(last: list[str], names: list[str], rows: list[list[str]]) -> boo
 
 
 def tail(body: bytes, lines: int) -> bytes:
-    """The last ``lines`` lines, found from the end; ``body`` itself where there are no more."""
+    """The last ``lines`` lines, found from the end, and one that has no end yet; ``body`` itself where there are no more."""
     at = len(body)
     for _ in range(lines + 1):
         at = body.rfind(b"\n", 0, at)

@@ -17,6 +17,7 @@ from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources import daily
 from evertick.sources.http import Getter
 from evertick.sources.reading import (
+    BELOW_ZERO,
     Answer,
     first,
     instant,
@@ -41,6 +42,8 @@ SPARK = "/v7/finance/spark"
 CHART = "/v8/finance/chart/"
 _SPARK_BYTES = 2 << 20
 _CHART_BYTES = 4 << 20
+_EVENING_BEFORE = timedelta(hours=12)
+"""So long before the midnight of a day, which its bar may be stamped with, futures and currencies trade for it."""
 
 
 class Yahoo:
@@ -178,6 +181,8 @@ def _quote(answer: Mapping[str, Any], instrument: Instrument, now: datetime) -> 
     previous = number(meta.get("previousClose"))
     if previous is None or previous == 0:
         previous = number(meta.get("chartPreviousClose"))
+    if previous is not None and previous < 0 and instrument.group not in BELOW_ZERO:
+        previous = None
     if reason := wrong(instrument, price, as_of, now, previous):
         return reason
     assert price is not None and as_of is not None
@@ -236,17 +241,18 @@ def _rows(
 ) -> dict[int, daily.Row]:
     """Day to row. Of two rows of one day the later one counts: the last bar is often sent twice."""
     zone = _zone(meta)
-    offset = timedelta(seconds=number(meta.get("gmtoffset")) or 0)
-    latest = (now + timedelta(days=1)).toordinal()
+    seconds = number(meta.get("gmtoffset")) or 0.0
+    offset = timedelta(seconds=seconds if abs(seconds) <= 86_400 else 0)
+    latest = now + _EVENING_BEFORE
     newest: dict[int, float] = {}
     rows: dict[int, daily.Row] = {}
     for n, stamp in enumerate(stamps):
         at = instant(stamp)
-        if at is None:
+        if at is None or at > latest:
             continue
         # A daily bar is stamped with the session's opening, in UTC: the day is the exchange's own.
         day = (at.astimezone(zone) if zone else at + offset).toordinal()
-        if day > latest or newest.get(day, -1.0) > at.timestamp():
+        if newest.get(day, -1.0) > at.timestamp():
             continue
         opened, high, low, close, volume = (number(column[n]) for column in columns)
         row = daily.row(instrument, day, close, opened, high, low, volume)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evertick.errors import SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
 from evertick.model import Quote
-from evertick.sources.yahoo import BATCH, HOSTS, Yahoo, parse_bars, parse_spark
+from evertick.sources.yahoo import BATCH, COOL_DOWN_S, HOSTS, Yahoo, parse_bars, parse_spark
 
 from .answers import (
     CAP,
@@ -28,6 +28,7 @@ from .answers import (
     spark_answer,
 )
 from .fakes import FakeHttp, FixedClock
+from .hardening import check_bars, check_quotes
 
 SINCE = date(2024, 9, 1)
 
@@ -289,6 +290,19 @@ def test_whatever_stands_in_a_chart_answer_gives_bars_or_our_error(value: Any, p
     assert all(math.isfinite(c) and c > 0 for c in bars.close)
 
 
+def test_whatever_comes_gives_quotes_or_our_error():
+    payload = spark_answer(
+        item("^GSPC", 7012.45, previousClose=7016.94), item("^VIX", 16.3, previousClose=16.1), item("EURUSD=X", 1.157)
+    )
+    check_quotes(parse_spark, payload, [SPX, VIX, EURUSD], NOW)
+
+
+def test_whatever_comes_gives_bars_or_our_error():
+    stamps = [day(f"2026-11-{n:02d}") for n in (10, 11, 12, 13, 16, 17, 18, 19, 20, 23)]
+    payload = chart_answer(stamps, [7000.0 + n for n in range(10)])
+    check_bars(lambda damaged: parse_bars(damaged, SPX, SINCE, NOW), payload, [SPX], NOW)
+
+
 # --- asking ---
 
 MANY = [instrument(f"I{n}") for n in range(BATCH * 3 + 1)]
@@ -341,6 +355,80 @@ async def test_the_second_host_answers_when_the_first_is_down():
     answer = await Yahoo(FixedClock()).fetch(http, [SPX])
     assert len(answer.quotes) == 1
     assert [url.partition("/v7")[0] for url, _, _ in http.asked] == list(HOSTS)
+
+
+async def test_the_host_that_answered_last_is_asked_first():
+    down = {HOSTS[0]}
+
+    def script(url: str, params: dict[str, str]) -> Any:
+        host = url.partition("/v7")[0]
+        return SourceUnavailable("yahoo", "/", f"{host} is down") if host in down else all_of(url, params)
+
+    http, yahoo = FakeHttp(script), Yahoo(FixedClock())
+    await yahoo.fetch(http, [SPX])
+    await yahoo.fetch(http, [SPX])
+    down.add(HOSTS[1])
+    with pytest.raises(SourceUnavailable, match="query2"):
+        await yahoo.fetch(http, [SPX])
+    down.clear()
+    await yahoo.fetch(http, [SPX])
+    one, two = HOSTS
+    assert [url.partition("/v7")[0] for url, _, _ in http.asked] == [one, two, two, two, one, two]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceMalformed("yahoo", "/", "an HTML page 'Will be right back'"),
+        SourceRefused("yahoo", "/", "a redirect to a page that asks for consent"),
+        SourceRateLimited("yahoo", "/", "HTTP 429: Edge: Too Many Requests"),
+    ],
+)
+async def test_only_a_host_that_cannot_be_reached_is_replaced_by_the_other(error: SourceError):
+    http = FakeHttp(lambda url, params: error)
+    with pytest.raises(type(error)):
+        await Yahoo(FixedClock()).fetch(http, [SPX])
+    assert [url.partition("/v7")[0] for url, _, _ in http.asked] == [HOSTS[0]]
+
+
+async def test_a_request_to_slow_down_holds_for_both_hosts_and_for_bars_until_it_ends():
+    answers: list[Any] = [SourceRateLimited("yahoo", "/", "HTTP 429", retry_after=7.0)]
+    http = FakeHttp(lambda url, params: answers.pop() if answers else all_of(url, params))
+    clock = FixedClock()
+    yahoo = Yahoo(clock)
+    with pytest.raises(SourceRateLimited):
+        await yahoo.fetch(http, [SPX])
+    clock.pass_(5)
+    for ask in (yahoo.fetch(http, [SPX]), yahoo.bars(http, [SPX], SINCE)):
+        with pytest.raises(SourceRateLimited) as caught:
+            await ask
+        assert caught.value.retry_after == 2.0
+    assert len(http.asked) == 1
+    clock.pass_(2)
+    assert len((await yahoo.fetch(http, [SPX])).quotes) == 1
+
+
+async def test_without_a_word_on_how_long_a_minute_is_rested():
+    http = FakeHttp(lambda url, params: SourceRateLimited("yahoo", "/", "HTTP 429"))
+    clock = FixedClock()
+    yahoo = Yahoo(clock)
+    for _ in range(3):
+        with pytest.raises(SourceRateLimited):
+            await yahoo.fetch(http, [SPX])
+        clock.pass_(COOL_DOWN_S / 2)
+    assert len(http.asked) == 2
+
+
+async def test_bars_of_what_yahoo_does_not_know_are_none():
+    http = FakeHttp(lambda url, params: SourceMalformed("yahoo", url, "HTTP 404: No data found"))
+    (bars,) = await Yahoo(FixedClock()).bars(http, [SPX], SINCE)
+    assert (bars.instrument, len(bars)) == ("SPX", 0)
+
+
+def test_bars_are_adjusted_for_splits_not_for_dividends():
+    answer = chart_answer()
+    answer["chart"]["result"][0]["indicators"]["adjclose"][0]["adjclose"] = [1.0, 2.0, 3.0]
+    assert list(parse_bars(answer, SPX, SINCE, NOW).close) == [6990.5, 7016.94, 7012.45]
 
 
 async def test_bars_are_asked_for_by_dates_with_the_symbol_quoted():
