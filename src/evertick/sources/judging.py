@@ -151,7 +151,8 @@ def sound(answer: Answer, asked: Collection[str], now: datetime) -> Answer:
             refused[quote.id] = reason
         else:
             quotes[quote.id] = quote
-    return Answer(list(quotes.values()), {k: v for k, v in refused.items() if k not in quotes}, answer.failures)
+    refused = {k: v for k, v in refused.items() if k not in quotes}
+    return Answer(list(quotes.values()), refused, answer.failures, answer.later)
 
 
 def _unsound(quote: Quote, now: datetime) -> str | None:
@@ -183,7 +184,7 @@ def on_scale(answer: Answer, known: Mapping[str, tuple[float, int]]) -> tuple[An
             continue
         after[quote.id] = (quote.price, 0)
         quotes.append(quote)
-    return Answer(quotes, refused, answer.failures), after
+    return Answer(quotes, refused, answer.failures, answer.later), after
 
 
 def check_bars(name: str, bars: Bars, known: Mapping[str, tuple[float, int]]) -> None:

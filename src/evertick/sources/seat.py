@@ -119,9 +119,10 @@ class Seat:
             if not batch:
                 break
             answer = await self._answered(http, batch, budget_s, known, 1 if probing and not taken else TRIES)
-            part.add(batch, answer)
+            asked = _asked(batch, answer)
+            part.add(asked, answer)
             taken += answer.quotes
-            if failed(batch, answer) or answer.failures:
+            if failed(asked, answer) or answer.failures:
                 break
         return taken
 
@@ -133,8 +134,10 @@ class Seat:
         got = await self._guarded(self._fetched(getter, batch, known))
         answer = Answer(failures=[got]) if isinstance(got, SourceError) else got
         now = self._clock.now()
-        self.quotes.told(failed(batch, answer), answer.failures, now)
-        self._remember(batch, answer, now)
+        asked = _asked(batch, answer)
+        if asked or answer.failures:
+            self.quotes.told(failed(asked, answer), answer.failures, now)
+        self._remember(asked, answer, now)
         return answer
 
     async def _fetched(self, getter: Getter, batch: Sequence[Instrument], known: Known) -> Answer:
@@ -206,7 +209,7 @@ class Seat:
         part, self._part = self._part, None
         before = self.status
         until = self.retry_at(now)
-        if part is not None:
+        if part is not None and (part.asked or part.failures):
             answer = part.answer()
             hint = advice(self.name, answer, bool(self._key))
             new = status(self.name, part.asked, answer, before, now, self._clock.monotonic() - part.began, hint)
@@ -248,6 +251,11 @@ class Seat:
         elif self._down and new.state in ("ok", "partial"):
             log.info("source recovered", source=new.name, quotes=new.quotes)
         self._down = down or (self._down and new.state == "idle")
+
+
+def _asked(batch: Sequence[Instrument], answer: Answer) -> list[Instrument]:
+    """Whom a source did ask for, of those that it was given."""
+    return [i for i in batch if i.id not in answer.later]
 
 
 def _bare(error: SourceError) -> SourceError:
