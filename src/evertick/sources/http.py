@@ -54,6 +54,7 @@ _BOM = b"\xef\xbb\xbf"
 _CHALLENGES = (b"just a moment", b"/__verify", b"cf-chl", b"captcha", b"proof of work", b"proof-of-work")
 _REFUSED = {
     401: "the key is missing or wrong",
+    402: "not in the plan of this key",
     403: "access denied",
     418: "banned for a while for asking too often",
     451: "not available from this place",
