@@ -79,6 +79,8 @@ class Server:
             runner=self.runner,
             memory=self.keeper,
             receipts=self.archive.receipts,
+            quotes=self.archive.quotes,
+            bars=self.archive.bars,
             universe=self.universe,
             clock=self.clock,
             settings=WebSettings.of(self.settings),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from urllib.parse import urlsplit
 
@@ -213,7 +213,7 @@ class Conductor:
                     if len(bars) and bars.instrument in waiting:
                         del waiting[bars.instrument]
                         failures.pop(bars.instrument, None)
-                        found.append(bars)
+                        found.append(replace(bars, source=seat.name))
         await self._keep()
         return found, failures
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from evertick import __version__
-from evertick.model import Clock, Instrument, Page, Receipt, ReportMeta, Slot, Snapshot
+from evertick.model import Bars, Clock, Instrument, Page, Receipt, ReportMeta, Slot, Snapshot
 from evertick.settings import Settings
 
 
@@ -77,6 +77,19 @@ class Ledger(Protocol):
 
     async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
         """``(desk, job, spec, next_due)`` of every schedule."""
+
+
+class Quotes(Protocol):
+    """The quotes of the last weeks: `evertick.archive.quotes.QuoteStore`. Raises `evertick.errors.ArchiveError`."""
+
+    async def load(self, instrument: str, since: datetime, until: datetime, /) -> tuple[Sequence[int], Sequence[float]]:
+        """Unix seconds, rising, and prices."""
+
+
+class DailyBars(Protocol):
+    """The daily bars: `evertick.archive.bars.BarStore`. Raises `evertick.errors.ArchiveError`."""
+
+    async def load(self, instrument: str, since: date, /) -> Bars: ...
 
 
 class Runner(Protocol):
@@ -159,6 +172,8 @@ class Services:
     runner: Runner
     memory: Memory
     receipts: Receipts
+    quotes: Quotes
+    bars: DailyBars
     universe: Universe
     clock: Clock
     settings: WebSettings = field(default_factory=WebSettings)

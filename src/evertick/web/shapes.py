@@ -6,7 +6,7 @@ Times are ISO 8601 in UTC (``…Z``), durations seconds, sizes bytes, ``*_pct`` 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +76,15 @@ class Indices(Shape):
 
 class Refreshed(Indices):
     slot: str = Field(description="The slot of the run that saved it.")
+
+
+class HistoryShape(Shape):
+    id: str
+    range: Literal["1d", "7d", "30d", "2y"]
+    kind: Literal["quotes", "days"] = Field(description="Prices of the refreshes, or closes of trading days.")
+    currency: str
+    times: list[datetime | date] = Field(description="Oldest first: instants, or days of the exchange's calendar.")
+    prices: list[float]
 
 
 class Listed(Shape, Generic[T]):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from evertick.errors import BoardError
+from evertick.errors import BoardError, NotFound
 from evertick.model import SlotState
 from evertick.web import shapes
 from evertick.web.auth import Writer, is_form
@@ -23,6 +24,10 @@ from evertick.web.streams import HEARTBEAT, EventStream
 router = APIRouter(prefix="/api/v1", tags=["indices"], responses=shapes.PROBLEMS)
 
 Spark = Annotated[bool, Query(description="Add the points of a sparkline to each quote.")]
+
+RANGES = {"1d": (timedelta(days=1), 0), "7d": (timedelta(days=7), 0), "30d": (timedelta(days=30), 900)}
+"""How far back, and how many seconds there are between two prices; 0: all of them."""
+TWO_YEARS = timedelta(days=731)
 
 _HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 _PACKED = _HEADERS | {"Content-Encoding": "gzip"}
@@ -82,3 +87,35 @@ async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[by
         if body.as_of != known:
             known = body.as_of
             yield body.event
+
+
+@router.get("/indices/{id}/history", summary="Prices of the past", response_model=shapes.HistoryShape)
+async def history(
+    request: Request, id: str, range: Annotated[Literal["1d", "7d", "30d", "2y"], Query()] = "1d"
+) -> Response:
+    """Prices of one instrument: those of the refreshes for up to 30 days, its daily closes for two years.
+
+    For 30 days one price every 15 minutes, the last of each.
+    """
+    services = web_of(request).services
+    instrument = services.universe.get(id)
+    if instrument is None:
+        raise NotFound(f"There is no instrument {id}.", hint="GET /api/v1/indices lists them")
+    now = services.clock.now()
+    document: dict[str, Any] = {"id": id, "range": range, "kind": "quotes", "currency": instrument.currency}
+    if range == "2y":
+        bars = await services.bars.load(id, (now - TWO_YEARS).date())
+        document |= {"kind": "days", "times": [day.isoformat() for day in bars.dates()], "prices": list(bars.close)}
+    else:
+        span, step = RANGES[range]
+        times, prices = thinned(*await services.quotes.load(id, now - span, now), step)
+        document |= {"times": [f"{datetime.fromtimestamp(t, UTC):%Y-%m-%dT%H:%M:%SZ}" for t in times], "prices": prices}
+    return Response(to_json(document), headers={"Cache-Control": "no-cache"}, media_type="application/json")
+
+
+def thinned(times: Sequence[int], prices: Sequence[float], step: int) -> tuple[list[int], list[float]]:
+    """The last price of every ``step`` seconds; all of them where it is 0."""
+    if not step:
+        return list(times), list(prices)
+    last = {second // step: i for i, second in enumerate(times)}
+    return [times[i] for i in last.values()], [prices[i] for i in last.values()]
