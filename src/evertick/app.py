@@ -12,6 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from socket import socket
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,13 +23,16 @@ from evertick.archive import Archive, open_archive
 from evertick.archive.database import address, is_sqlite
 from evertick.board import Board, open_embedded
 from evertick.board.document import document
-from evertick.desk import Desk
+from evertick.desk import REPORT, Desk
 from evertick.errors import EvertickError, SchemaMismatch
 from evertick.jobs.heartbeat import Heartbeat
 from evertick.jobs.runner import Runner
 from evertick.jobs.schedule import parse
 from evertick.jobs.scheduler import Scheduler
 from evertick.memory import Gauge, Keeper, settle
+from evertick.memory.budget import State
+from evertick.memory.restart import Restart
+from evertick.memory.watch import Watch
 from evertick.model import Clock, SystemClock
 from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderer
@@ -65,6 +70,7 @@ class Server:
     archive: Archive
     board: Board
     keeper: Keeper
+    watch: Watch
     runner: Runner
 
     def services(self) -> Services:
@@ -79,8 +85,6 @@ class Server:
             runner=self.runner,
             memory=self.keeper,
             receipts=self.archive.receipts,
-            quotes=self.archive.quotes,
-            bars=self.archive.bars,
             universe=self.universe,
             clock=self.clock,
             settings=WebSettings.of(self.settings),
@@ -104,6 +108,8 @@ class Server:
                 checks.append(Check(name, False, error.message))
             except TimeoutError:
                 checks.append(Check(name, False, f"{part} does not answer within {READY_WITHIN_S:g} s"))
+        budget = self.watch.budget
+        checks.append(Check("memory", budget.state is not State.OVER, f"{budget.state}: {budget.reason}"))
         return checks
 
 
@@ -135,9 +141,17 @@ async def open_storage(
 
 @asynccontextmanager
 async def open_server(
-    settings: Settings, *, clock: Clock | None = None, roles: Sequence[str] | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    roles: Sequence[str] | None = None,
+    restart: asyncio.Event | None = None,
+    restarts: Sequence[datetime] = (),
 ) -> AsyncIterator[Server]:
     """Open everything and start the roles; close everything in reverse.
+
+    ``restart`` is set when the process is to restart in place, ``restarts`` are those of the last hour; without the event
+    an exhausted memory budget holds reports back and nothing more.
 
     Raises `SettingsError` before anything is opened, else the error of what could not be opened; nothing stays open then.
     """
@@ -155,7 +169,20 @@ async def open_server(
         history = History(instruments, conductor, archive.bars, clock, settings.retention.bar_days)
         desk = Desk(settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep)
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
-        runner = Runner(desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat)
+        watch = Watch(
+            gauge,
+            keeper.limit,
+            clock,
+            archive.timeline,
+            every_s=settings.memory_every,
+            restarts=restarts,
+            restarts_an_hour=settings.memory_restarts if restart is not None else 0,
+            changed=lambda budget: budgeted.changed(budget),
+        )
+        budgeted = Restart(watch, restart, lambda: len(runner.running), clock, reports=(REPORT,))
+        stack.push_async_callback(budgeted.close)
+        runner = Runner(desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat, gate=budgeted.gate)
+        await stack.enter_async_context(watch.watching())
         if "work" in roles:
             if settings.mode == "embedded" and is_sqlite(archive.url):
                 await archive.ledger.reclaim(clock.now())  # the lock of the data folder says that nobody else lives
@@ -163,18 +190,30 @@ async def open_server(
             await stack.enter_async_context(runner)
         if "schedule" in roles:
             await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
-        yield Server(settings, clock, instruments, archive, board, keeper, runner)
+        yield Server(settings, clock, instruments, archive, board, keeper, watch, runner)
 
 
-async def run_server(settings: Settings, *, announce: Callable[[str], None] = lambda url: None) -> None:
-    """Serve until SIGINT or SIGTERM. ``announce`` is told the address when the server is ready."""
+async def run_server(
+    settings: Settings,
+    *,
+    announce: Callable[[str], None] = lambda url: None,
+    may_restart: bool = False,
+    restarts: Sequence[datetime] = (),
+) -> socket | None:
+    """Serve until SIGINT or SIGTERM. ``announce`` is told the address when the server is ready.
+
+    With ``may_restart`` it also ends when memory is to be freed by a restart: then it returns the socket, which still listens,
+    for the process that comes next. ``restarts`` are the earlier ones.
+    """
     from evertick.web.serve import address as address_of
     from evertick.web.serve import bind, serve
 
     check(settings)
+    restart = asyncio.Event() if may_restart else None
+    again = False
     with bind(settings.host, settings.port) as listening:
         url = address_of(listening)
-        async with open_server(settings) as server:
+        async with open_server(settings, restart=restart, restarts=restarts) as server:
             from evertick.web.app import create_app
 
             app = create_app(server.services())
@@ -192,8 +231,11 @@ async def run_server(settings: Settings, *, announce: Callable[[str], None] = la
 
             with remote.announced(settings, url):
                 async with app.state.web.feed.watching():
-                    await serve(app, [listening], ready=ready, stopping=app.state.web.stop)
-    log.info("stopped")
+                    again = await serve(
+                        app, [listening.dup()], ready=ready, stopping=app.state.web.stop, restart=restart
+                    )
+        log.info("restarting" if again else "stopped")
+        return listening.dup() if again else None
 
 
 async def _upgrade(settings: Settings) -> None:
