@@ -7,78 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 
-from evertick.model import Instrument
-from evertick.simulator.answers import Answer, Failure, RouteOf
-from evertick.simulator.hours import EPOCH
+from evertick.simulator.answers import Answer, Endpoint, Failure, RouteOf
+from evertick.simulator.coins import DAY, HOUR, Coin, all_coins, coins, day_range, look, minute, whole
 from evertick.simulator.market import Market
-from evertick.simulator.paths import DayBar
 from evertick.simulator.traits import CURRENCIES, hashed
 
 BASE = "/coingecko/api/v3"
-MINUTE = 60
-DAY = 86400
 SPARK_HOURS = 168
-LISTED = 0.93
-"""Share of all coins' value that the universe's coins stand for."""
 PER_PAGE = 250
 _CHANGES = {"1h": 3600, "24h": DAY, "7d": 7 * DAY, "14d": 14 * DAY, "30d": 30 * DAY, "1y": 365 * DAY}
-
-
-@dataclass(frozen=True, slots=True)
-class Coin:
-    """One coin with the days that an answer looks back on."""
-
-    id: str
-    instrument: Instrument
-    supply: float
-    bars: Sequence[DayBar]
-    """Consecutive days; the last one is today."""
-    price: float
-    day_ago: float
-
-    @property
-    def cap(self) -> float:
-        return self.price * self.supply
-
-    @property
-    def volume(self) -> float:
-        """Of 24 hours, in USD: what yesterday still counts for, and today."""
-        return self.bars[-2].volume * 0.5 + self.bars[-1].volume * 0.5
-
-
-def coins(market: Market) -> list[tuple[str, Instrument]]:
-    """CoinGecko id and instrument; what the universe takes from /global is no coin."""
-    return [(symbol, i) for symbol, i in market.listed("coingecko") if ":" not in symbol]
-
-
-def minute(market: Market) -> int:
-    """The moment CoinGecko looked last, seconds since 1970."""
-    return int(market.clock.at() // MINUTE * MINUTE)
-
-
-def look(market: Market, id: str, instrument: Instrument, at: int, back: int = 1) -> Coin:
-    """A coin at ``at``, with ``back`` days before today."""
-    day = EPOCH + at // DAY
-    bars = market.bars(instrument, day - back, day)
-    now = market.price_in(instrument, bars[-1], at % DAY)
-    before = market.price_in(instrument, bars[-2], at % DAY)
-    return Coin(id, instrument, market.traits(instrument).supply, bars, now, before)
-
-
-async def all_coins(market: Market, at: int, back: int = 1) -> list[Coin]:
-    """Every coin, the largest first, with ``back`` days before today."""
-    found = []
-    for number, (id, instrument) in enumerate(coins(market)):
-        found.append(look(market, id, instrument, at, back))
-        if number % 16 == 15:
-            await asyncio.sleep(0)
-    return sorted(found, key=lambda coin: -coin.cap)
 
 
 # --- routes ----------------------------------------------------------------------------------------------------------
@@ -87,13 +29,10 @@ async def all_coins(market: Market, at: int, back: int = 1) -> list[Coin]:
 async def global_(market: Market, request: Request) -> Answer:
     """``/global``: totals over all coins, and the shares of the largest."""
     at = minute(market)
-    found = await all_coins(market, at)
-    if not found:
+    total = await whole(market, at)
+    if total is None:
         return Answer({"data": {}})
-    cap = sum(coin.cap for coin in found) / LISTED
-    before = sum(coin.supply * coin.day_ago for coin in found) / LISTED
-    volume = sum(coin.volume for coin in found) / LISTED
-    by_id = {coin.id: coin for coin in found}
+    by_id = {coin.id: coin for coin in total.coins}
     units = {"usd": 1.0} | {
         code.lower(): 1 / CURRENCIES[code][0] for code in ("EUR", "GBP", "JPY", "VND", "CNY", "KRW")
     }
@@ -106,10 +45,10 @@ async def global_(market: Market, request: Request) -> Answer:
         "ongoing_icos": 49,
         "ended_icos": 3376,
         "markets": 1284,
-        "total_market_cap": {unit: _amount(cap * rate) for unit, rate in units.items()},
-        "total_volume": {unit: _amount(volume * rate) for unit, rate in units.items()},
-        "market_cap_percentage": {c.instrument.id.lower(): c.cap / cap * 100 for c in found[:10]},
-        "market_cap_change_percentage_24h_usd": (cap / before - 1) * 100,
+        "total_market_cap": {unit: _amount(total.cap * rate) for unit, rate in units.items()},
+        "total_volume": {unit: _amount(total.volume * rate) for unit, rate in units.items()},
+        "market_cap_percentage": {c.instrument.id.lower(): total.share(c) for c in total.coins[:10]},
+        "market_cap_change_percentage_24h_usd": (total.cap / total.cap_day_ago - 1) * 100,
         "updated_at": at,
     }
     return Answer({"data": data})
@@ -183,13 +122,11 @@ def _row(
     market: Market, coin: Coin, rank: int, at: int, rate: float, sparkline: bool, changes: Sequence[str]
 ) -> dict[str, Any]:
     i = coin.instrument
-    marks = [price for bar in coin.bars[-2:] for price in market.marks(bar)[:24]]
-    hour = at % DAY // 3600
-    day = [*marks[hour + 1 : hour + 25], coin.price, coin.day_ago]
+    high, low = day_range(market, coin, at)
     changed = coin.price - coin.day_ago
     percent = round((coin.price / coin.day_ago - 1) * 100, 5)
     capped = coin.supply * changed
-    peak = max(market.traits(i).price * (1.15 + 2.5 * hashed(i.id + "/ath")), max(day))
+    peak = max(market.traits(i).price * (1.15 + 2.5 * hashed(i.id + "/ath")), high)
     trough = market.traits(i).price * 0.002 * (1 + hashed(i.id + "/atl"))
     bounded = hashed(i.id + "/max") < 0.5
     found: dict[str, Any] = {
@@ -202,8 +139,8 @@ def _row(
         "market_cap_rank": rank,
         "fully_diluted_valuation": _amount(coin.cap * rate * 1.06) if bounded else None,
         "total_volume": _amount(coin.volume * rate),
-        "high_24h": _amount(max(day) * rate),
-        "low_24h": _amount(min(day) * rate),
+        "high_24h": _amount(high * rate),
+        "low_24h": _amount(low * rate),
         "price_change_24h": changed * rate,
         "price_change_percentage_24h": percent,
         "market_cap_change_24h": capped * rate,
@@ -222,7 +159,7 @@ def _row(
     }
     if sparkline:
         hours = [price for bar in coin.bars for price in market.marks(bar)[:24]]
-        end = (len(coin.bars) - 1) * 24 + hour + 1
+        end = (len(coin.bars) - 1) * 24 + at % DAY // HOUR + 1
         hours = hours[end - SPARK_HOURS : end]
         found["sparkline_in_7d"] = {"price": hours if rate == 1 else [price * rate for price in hours]}
     for change in changes:
@@ -243,12 +180,25 @@ def _amount(value: float) -> float | int:
     return int(value) if abs(value) >= 1e6 or value == int(value) else value
 
 
+def _keyed(endpoint: Endpoint) -> Endpoint:
+    """``endpoint``, which also answers without a key, but not with a wrong one: one that begins with ``bad``."""
+
+    async def answer(market: Market, request: Request) -> Answer:
+        if request.headers.get(KEY_HEADER, "").startswith("bad"):
+            return _WRONG_KEY
+        return await endpoint(market, request)
+
+    return answer
+
+
+KEY_HEADER = "x-cg-demo-api-key"
 ROUTES: Sequence[RouteOf] = (
-    ("GET", "/global", global_),
-    ("GET", "/simple/price", simple_price),
-    ("GET", "/coins/markets", markets),
+    ("GET", "/global", _keyed(global_)),
+    ("GET", "/simple/price", _keyed(simple_price)),
+    ("GET", "/coins/markets", _keyed(markets)),
     ("GET", "/{rest:path}", missing),
 )
+_WRONG_KEY = Answer({"status": {"error_code": 10002, "error_message": "API Key Missing"}}, 401)
 _RATE_LIMIT = {
     "status": {
         "error_code": 429,
@@ -259,6 +209,6 @@ _RATE_LIMIT = {
 FAILURES: Mapping[str, Failure] = {
     "429": Answer(_RATE_LIMIT, 429),
     "200ratelimit": Answer(_RATE_LIMIT),
-    "401": Answer({"status": {"error_code": 10002, "error_message": "API Key Missing"}}, 401),
+    "401": _WRONG_KEY,
     "404": Answer({"error": "coin not found"}, 404),
 }

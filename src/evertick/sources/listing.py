@@ -83,6 +83,9 @@ def _built_in(module: str, name: str, title: str, needs_key: bool = False) -> Li
 
 BUILT_IN = (
     _built_in("coingecko", "CoinGecko", "CoinGecko"),
+    _built_in("coinpaprika", "CoinPaprika", "CoinPaprika"),
+    _built_in("binance", "Binance", "Binance"),
+    _built_in("okx", "Okx", "OKX"),
     _built_in("alternative", "Alternative", "alternative.me"),
     _built_in("yahoo", "Yahoo", "Yahoo Finance"),
     _built_in("twelvedata", "TwelveData", "Twelve Data", needs_key=True),
