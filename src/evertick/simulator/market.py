@@ -52,6 +52,8 @@ from evertick.simulator.traits import CURRENCIES, TENORS, Traits, snap, traits, 
 _YEAR = 365.25
 _BLOCKS_KEPT = 2048
 _PATHS_KEPT = 1024
+"""At least; more where the universe is so large that one round of quotes needs more."""
+_DAYS_REMEMBERED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,11 @@ class Market:
         self._days: dict[str, tuple[DayBar, float, float]] = {}
         self._factors = factors(self.seed)
         self.factor = lru_cache(_BLOCKS_KEPT // 4)(self._factor)
-        self._levels = lru_cache(_BLOCKS_KEPT)(self._compute_levels)
-        self._marks = lru_cache(_PATHS_KEPT)(paths.marks)
-        self._path = lru_cache(_PATHS_KEPT // 2)(self._compute_path)
+        self._levels = lru_cache(max(_BLOCKS_KEPT, 5 * len(self.instruments)))(self._compute_levels)
+        many = len(self.instruments)
+        self._few_bars = lru_cache(max(_PATHS_KEPT // 2, many))(self._compute_few_bars)
+        self._marks = lru_cache(max(_PATHS_KEPT, 2 * many))(paths.marks)
+        self._path = lru_cache(max(_PATHS_KEPT // 2, many))(self._compute_path)
 
     def find(self, source: str, symbol: str) -> Instrument | None:
         """The instrument that ``source`` knows as ``symbol``, in upper or lower case."""
@@ -234,7 +238,15 @@ class Market:
         return self._price(t, day, self._levels(instrument.id, block)[place])
 
     def bars(self, instrument: Instrument, first: int, last: int) -> list[DayBar]:
-        """Trading days from ``first`` to ``last`` with what their paths are drawn from; flat before the first day."""
+        """Trading days from ``first`` to ``last`` with what their paths are drawn from; flat before the first day.
+
+        A few days are remembered: quotes ask for the same ones all day.
+        """
+        if last - first < _DAYS_REMEMBERED:
+            return list(self._few_bars(instrument.id, first, last))
+        return self._compute_bars(instrument, first, last)
+
+    def _compute_bars(self, instrument: Instrument, first: int, last: int) -> list[DayBar]:
         t, h = self.traits(instrument), self.hours(instrument)
         days = h.days(first, last)
         if not days:
@@ -268,6 +280,10 @@ class Market:
             )
             previous = close
         return found
+
+    def _compute_few_bars(self, instrument_id: str, first: int, last: int) -> tuple[DayBar, ...]:
+        instrument = self.instruments.get(instrument_id) or self._pairs[instrument_id.removeprefix("FX:")][0]
+        return tuple(self._compute_bars(instrument, first, last))
 
     def day(self, instrument: Instrument, day: int) -> DayBar:
         """One trading day; the nearest before, where ``day`` is none."""
@@ -361,11 +377,13 @@ class Market:
         """Start and close of the five-minute bars of one trading day: the quick way to a sparkline."""
         h, t = self.hours(instrument), self.traits(instrument)
         bar = self._bar(instrument, day)
-        points = [_rounded(t, point) for point in self._path(bar).points[1:]]
+        points = list(self._path(bar).points[1:])
         starts: list[int] = []
         for start, end in h.segments(day):
             starts.extend(range(start, min(end, -int(-until // 1)), paths.STEP))
         points = points[: len(starts)]
+        if t.ticks:
+            points = [snap(point, t.ticks) for point in points]
         if starts and starts[-1] + paths.STEP > until:
             points[-1] = self.price(instrument, until)
         return starts, points
@@ -413,6 +431,7 @@ class Market:
             "instruments": len(self.instruments),
             "days": len(self._days),
             "levels": self._levels.cache_info().currsize,
+            "bars": self._few_bars.cache_info().currsize,
             "paths": self._marks.cache_info().currsize,
         }
 

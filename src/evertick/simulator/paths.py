@@ -111,7 +111,7 @@ def price_at(bar: DayBar, marked: Sequence[float], elapsed: float) -> float:
     place = within // STEP
     step = mark * (bar.mark // STEP) + place
     a, b = points[place], points[place + 1]
-    return _ticks(bar, step, a, b, *_reach(bar, words, step, a, b))[int(within % STEP // TICK)]
+    return _tick(bar, step, int(within % STEP // TICK), a, b, *_reach(bar, words, step, a, b))
 
 
 def price_on(bar: DayBar, path: Path, elapsed: float) -> float:
@@ -121,7 +121,8 @@ def price_on(bar: DayBar, path: Path, elapsed: float) -> float:
     if elapsed >= bar.seconds:
         return bar.close
     step, within = divmod(int(elapsed), STEP)
-    return ticks(bar, path, step)[within // TICK]
+    a, b = path.points[step], path.points[step + 1]
+    return _tick(bar, step, within // TICK, a, b, path.high[step], path.low[step])
 
 
 def ticks(bar: DayBar, path: Path, step: int) -> list[float]:
@@ -183,6 +184,16 @@ def _reach(bar: DayBar, words: Sequence[int], step: int, a: float, b: float) -> 
     high = top + abs(z[words[3 * step + 1] >> 4]) * size
     low = bottom - abs(z[words[3 * step + 2] >> 4]) * size
     return min(round(high, bar.decimals), bar.high), max(round(low, bar.decimals), bar.low)
+
+
+def _tick(bar: DayBar, step: int, number: int, a: float, b: float, high: float, low: float) -> float:
+    """One of `_ticks`, without the others: each is drawn for itself."""
+    if number == 0:
+        return a
+    length = min(STEP, bar.seconds - step * STEP)
+    u = number * TICK / length
+    shock = normal()[draws(f"{bar.key}.{step}", number)[-1] >> 4] * bar.sigma * 0.7 * sqrt(length / bar.seconds)
+    return min(high, max(low, a + (b - a) * u + shock * sqrt(u * (1 - u))))
 
 
 def _ticks(bar: DayBar, step: int, a: float, b: float, high: float, low: float) -> list[float]:

@@ -352,7 +352,7 @@ def test_memory_does_not_grow_with_what_is_asked(monkeypatch: pytest.MonkeyPatch
     for year in (2020, 2030):
         ask(year)
     full = market.sizes()
-    assert full == {"instruments": 4, "days": 4, "levels": 32, "paths": 16}
+    assert full == {"instruments": 4, "days": 4, "levels": 32, "bars": 8, "paths": 16}
     tracemalloc.start()
     try:
         ask(2040)
