@@ -98,15 +98,14 @@ class Quota:
 class Manners:
     """How one provider is asked. ``rate``: at most so many requests in so many seconds; ``None``: at any speed."""
 
-    def __init__(self, rate: tuple[int, float] | None, quota: Quota, jitter_s: float = JITTER_S) -> None:
+    def __init__(self, rate: tuple[int, float] | None, quota: Quota) -> None:
         self.quota = quota
         self._limiter = AsyncLimiter(*rate) if rate is not None else None
-        self._jitter_s = jitter_s if rate is not None else 0.0
 
     async def turn(self, provider: str, url: str) -> None:
         """Wait until a request may be sent, and count it. Raises `SourceRateLimited` when the day's are used up."""
         if self._limiter is not None:
-            await asyncio.sleep(random.uniform(0, self._jitter_s))
+            await asyncio.sleep(random.uniform(0, JITTER_S))
             await self._limiter.acquire()
         if not self.quota.take():
             raise self.quota.used_up(provider, urlsplit(url).path)

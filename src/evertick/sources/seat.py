@@ -180,7 +180,7 @@ class Seat:
         got = [bars for bars in await self.source.bars(getter, instruments, since) if bars.instrument in wanted]
         for bars in got:
             check_bars(self.name, bars, known)
-        return got
+        return [replace(bars, source=bars.source or self.name) for bars in got]
 
     def _rests_from_bars(self, now: datetime) -> SourceRateLimited | None:
         if self.quota.left() == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,11 +23,12 @@ Handler = Callable[[asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 class Upstream:
-    """Answers every request with ``reply``: bytes, or a coroutine that writes; keeps the heads of the requests."""
+    """Answers every request with ``reply``: bytes, or a coroutine that writes; keeps the heads and bodies of the requests."""
 
     def __init__(self) -> None:
         self.reply: bytes | Handler = answer(b"{}")
         self.heads: list[str] = []
+        self.bodies: list[bytes] = []
         self.open = 0
         self.url = ""
 
@@ -34,7 +36,10 @@ class Upstream:
         self.open += 1
         try:
             while True:
-                self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                self.heads.append(head)
+                if length := re.search(r"content-length: (\d+)", head, re.IGNORECASE):
+                    self.bodies.append(await reader.readexactly(int(length[1])))
                 if isinstance(self.reply, bytes):
                     writer.write(self.reply)
                     await writer.drain()
@@ -116,6 +121,97 @@ async def test_what_is_sent(upstream: Upstream):
     assert "x-key: k" in head
 
 
+async def test_a_posted_question_is_sent_as_json_and_answered_with_json(upstream: Upstream):
+    upstream.reply = answer(b'[{"c": [1.5]}]')
+    async with opened() as http:
+        assert await http.post_json("vci", f"{upstream.url}/ohlc", {"symbols": ["FPT"]}, {"x-key": "k"}) == [
+            {"c": [1.5]}
+        ]
+    line, *rest = upstream.heads[0].split("\r\n")
+    head = "\n".join(rest).lower()
+    assert line == "POST /ohlc HTTP/1.1"
+    assert "content-type: application/json" in head
+    assert "x-key: k" in head
+    assert upstream.bodies[0] == b'{"symbols":["FPT"]}'
+
+
+async def test_the_key_in_a_posted_question_is_not_repeated(upstream: Upstream):
+    upstream.reply = answer(b'{"message": "apikey s3cret-key is blocked"}', "403 Forbidden")
+    async with opened() as http:
+        with pytest.raises(SourceRefused, match="apikey … is blocked"):
+            await http.post_json("vci", f"{upstream.url}/ohlc", {"apiKey": "s3cret-key"})
+
+
+CSV, XML = b"Date,10 Yr\n11/20/2026,4.1\n", b'<?xml version="1.0"?><rates><Cube/></rates>'
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "kind"),
+    [
+        ("csv", CSV, "text/csv"),
+        ("csv", CSV, "text/csv; charset=utf-8"),
+        ("csv", CSV, "application/csv"),
+        ("csv", CSV, "text/plain"),
+        ("csv", CSV, "application/octet-stream"),
+        ("csv", CSV, None),
+        ("xml", XML, "text/xml"),
+        ("xml", XML, "application/xml; charset=utf-8"),
+        ("xml", XML, "application/rss+xml"),
+        ("xml", b"<ExrateList/>", "text/xml"),
+        ("xml", b"<!-- made on a day --><ExrateList>noindex</ExrateList>", None),
+    ],
+)
+async def test_csv_and_xml_come_back_as_they_are_without_a_mark(upstream: Upstream, form, body, kind):
+    async with opened() as http:
+        for mark in (b"", b"\xef\xbb\xbf"):
+            upstream.reply = answer(mark + body, kind=kind)
+            assert await http.get_text("ecb", f"{upstream.url}/x", {"a": "1"}, form=form) == body
+        upstream.reply = answer(gzip.compress(body), kind=kind, content_encoding="gzip")
+        assert await http.get_text("ecb", f"{upstream.url}/x", form=form) == body
+    assert upstream.heads[0].startswith("GET /x?a=1 ")
+    assert f"accept: {'text/csv' if form == 'csv' else 'application/xml'}" in upstream.heads[0].lower()
+
+
+PAGE = b"\n<!doctype html><html><head><title>Get your\n data</title></head></html>"
+
+
+@pytest.mark.parametrize(
+    ("form", "reply", "error", "came"),
+    [
+        ("csv", answer(PAGE, kind="text/csv"), SourceMalformed, "an HTML page 'Get your data'"),
+        ("csv", answer(PAGE, kind="text/html"), SourceMalformed, "an HTML page 'Get your data'"),
+        ("csv", answer(CSV, kind="text/html"), SourceMalformed, "content type text/html"),
+        ("csv", answer(CSV, kind="application/json"), SourceMalformed, "content type application/json"),
+        ("csv", answer(b'{"message": "key s3cret-key: slow down"}', kind="text/csv"), SourceMalformed, "JSON: key …: slow down"),
+        ("csv", answer(b"", kind="text/csv"), SourceMalformed, "an empty answer"),
+        ("csv", answer(b"PK\x03\x04\x00\x00", kind="text/csv"), SourceMalformed, "bytes that are no text"),
+        ("csv", answer(b"<html><title>Just a moment...</title>", kind="text/csv"), SourceRefused, "HTTP 200, a page that asks whether we are human"),
+        ("csv", answer(b"a,b\n" * 2000, kind="text/csv"), SourceUnavailable, "an answer without end"),
+        ("csv", answer(b"no such series", "404 Not Found", "text/plain"), SourceMalformed, "HTTP 404: no such series"),
+        ("csv", answer(CSV, kind="text/csv", content_encoding="br"), SourceMalformed, "content-encoding br"),
+        ("csv", answer(b"slow down", "429 Too Many", "text/plain"), SourceRateLimited, "HTTP 429: slow down"),
+        ("xml", answer(PAGE, kind="text/xml"), SourceMalformed, "an HTML page 'Get your data'"),
+        ("xml", answer(b'<?xml version="1.0"?>\n<!-- x --><html><title>Out</title></html>', kind="text/xml"), SourceMalformed, "an HTML page 'Out'"),
+        ("xml", answer(XML, kind="text/html"), SourceMalformed, "content type text/html"),
+        ("xml", answer(XML, kind="text/csv"), SourceMalformed, "content type text/csv"),
+        ("xml", answer(b"Service s3cret-key down", kind="text/xml"), SourceMalformed, "text 'Service … down'"),
+        ("xml", answer(b"\x00\x01", kind="text/xml"), SourceMalformed, "bytes that are no text"),
+        ("xml", answer(b" ", kind="text/xml"), SourceMalformed, "an empty answer"),
+        ("xml", answer(b"<html>captcha</html>", "403 Forbidden", "text/html"), SourceRefused, "HTTP 403, a page that asks whether we are human"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes | type) else str(value)[:40],
+)  # fmt: skip
+async def test_what_is_not_the_csv_or_xml_asked_for_says_what_it_is(
+    upstream: Upstream, form, reply: bytes, error: type[SourceError], came: str
+):
+    upstream.reply = reply
+    async with opened() as http:
+        with pytest.raises(SourceError) as caught:
+            await http.get_text("ecb", f"{upstream.url}/x.xml", {"apikey": "s3cret-key"}, form=form)
+    assert (type(caught.value), caught.value.came, caught.value.endpoint) == (error, came, "/x.xml")
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("encoding", "pack"), [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)]
 )
@@ -125,7 +221,7 @@ async def test_compressed_answers(upstream: Upstream, encoding: str, pack: Calla
         assert await http.get_json("yahoo", upstream.url) == {"a": 1}
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "text/json", "application/problem+json", "text/javascript", None])  # fmt: skip
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "text/json", "application/problem+json", "text/javascript", "text/plain;charset=UTF-8", None])  # fmt: skip
 async def test_content_types_that_json_comes_with(upstream: Upstream, kind: str | None):
     upstream.reply = answer(b'\xef\xbb\xbf {"a": 1}'[3:], kind=kind)
     async with opened() as http:
