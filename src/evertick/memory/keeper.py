@@ -59,9 +59,18 @@ class Keeper:
         self.started = now()
         self.runs: dict[tuple[str, str], int] = {}
         self._open: set[Keep] = set()
+        self._ended = asyncio.Event()
 
     def keep(self, job: str, component: str = "other", slot: str | None = None) -> Keep:
         return Keep(self, job, component, slot)
+
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return bool(self._open)
+
+    async def run_ended(self) -> None:
+        """Wait until the next run has ended and its memory is released."""
+        await self._ended.wait()
 
     def now(self) -> dict[str, Any]:
         """What this process holds now, for people and for the API. Bytes; ``None`` where it cannot be measured here."""
@@ -161,6 +170,8 @@ class Keep:
     async def _hand_on(self, receipt: Receipt) -> None:
         keeper = self.keeper
         keeper.recent.append(receipt)
+        keeper._ended.set()
+        keeper._ended = asyncio.Event()
         key = (receipt.job, str(receipt.outcome))
         keeper.runs[key] = keeper.runs.get(key, 0) + 1
         log.info(
