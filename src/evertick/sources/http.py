@@ -33,7 +33,8 @@ LONGEST_WAIT_S = 86_400.0
 """A provider that asks for more than a day of rest is asked again after a day."""
 _EXCERPT = 120
 _TYPES = {
-    "JSON": re.compile(r"(application|text)/([\w.+-]*\+)?(json|javascript|x-javascript)\b", re.IGNORECASE),
+    # text/plain: what VNDirect calls its numbers; they begin with a bracket all the same
+    "JSON": re.compile(r"(application|text)/([\w.+-]*\+)?(json|javascript|x-javascript)\b|text/plain\b", re.IGNORECASE),
     # text/plain and octet-stream: files that a plain file server hands out
     "CSV": re.compile(r"text/(csv|plain|comma-separated-values)\b|application/(csv|x-csv|octet-stream|vnd\.ms-excel)\b", re.IGNORECASE),
     "XML": re.compile(r"(application|text)/([\w.+-]*\+)?xml\b", re.IGNORECASE),
