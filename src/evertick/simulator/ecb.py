@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from functools import cache
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
 from evertick.simulator.answers import HTML, XML, Answer, Failure, RouteOf
+from evertick.simulator.hours import hours
 from evertick.simulator.market import Market
 
 BASE = "/ecb"
@@ -31,36 +31,16 @@ xmlns="http://www.ecb.int/vocabulary/2002-08-01/eurofxref"><gesmes:subject>Refer
 _TAIL = "</Cube></gesmes:Envelope>"
 
 
-@cache
-def easter(year: int) -> date:
-    """Easter Sunday (J.-M. Oudin, 1940)."""
-    century, golden = year // 100, year % 19
-    i = (century - century // 4 - (century - (century - 17) // 25) // 3 + 19 * golden + 15) % 30
-    i -= (i // 28) * (1 - (i // 28) * (29 // (i + 1)) * ((21 - golden) // 11))
-    j = (year + year // 4 + i + 2 - century + century // 4) % 7
-    full_moon = i - j
-    month = 3 + (full_moon + 40) // 44
-    return date(year, month, full_moon + 28 - 31 * (month // 4))
-
-
-def target(day: date) -> bool:
-    """Whether the TARGET system works on ``day``: not at weekends, New Year, Easter, 1 May and both days of Christmas."""
-    fixed = ((1, 1), (5, 1), (12, 25), (12, 26))
-    moving = (easter(day.year) - timedelta(days=2), easter(day.year) + timedelta(days=1))
-    return day.weekday() < 5 and (day.month, day.day) not in fixed and day not in moving
-
-
 def newest(at: float) -> date:
     """The day of the newest rates published at ``at`` (seconds since 1970)."""
     now = datetime.fromtimestamp(at, FRANKFURT)
-    day = now.date() if now.hour >= PUBLISHED_HOUR else now.date() - timedelta(days=1)
-    while not target(day):
-        day -= timedelta(days=1)
-    return day
+    day = now.toordinal() if now.hour >= PUBLISHED_HOUR else now.toordinal() - 1
+    target = hours("TARGET")
+    return date.fromordinal(day if target.is_trading_day(day) else target.before(day))
 
 
 def rates(market: Market, day: date) -> list[tuple[str, str]]:
-    """Currency and rate of one day, to five significant digits, or six above ten thousand."""
+    """Currency and rate of one day, with as many decimals as the ECB gives."""
     at = datetime(day.year, day.month, day.day, PUBLISHED_HOUR, tzinfo=FRANKFURT).timestamp()
     dollars = market.rate("EUR", "USD", at)
     found = [(code, _written(dollars * market.rate("USD", code, at))) for code in CODES]
@@ -86,14 +66,12 @@ async def _answer(market: Market, last: date, days: int) -> Answer:
 
 
 async def _cubes(market: Market, last: date, days: int) -> AsyncIterator[str]:
-    for back in range(days):
-        day = last - timedelta(days=back)
-        if day < FIRST_DAY:
-            return
-        if target(day):
-            rows = "".join(f'<Cube currency="{code}" rate="{rate}"/>' for code, rate in rates(market, day))
-            yield f'<Cube time="{day}">{rows}</Cube>'
-            await asyncio.sleep(0)
+    first = max(last.toordinal() - days + 1, FIRST_DAY.toordinal())
+    for ordinal in reversed(hours("TARGET").days(first, last.toordinal())):
+        day = date.fromordinal(ordinal)
+        rows = "".join(f'<Cube currency="{code}" rate="{rate}"/>' for code, rate in rates(market, day))
+        yield f'<Cube time="{day}">{rows}</Cube>'
+        await asyncio.sleep(0)
 
 
 ROUTES: Sequence[RouteOf] = (

@@ -17,8 +17,16 @@ BASE = "/fred"
 FIRST_DAY = date(1990, 1, 2)
 PUBLISHED_HOUR = 16
 """In New York, on the trading day after the one that is published."""
-SPREADS = {"T10Y2Y": (120, 24), "T10Y3M": (120, 3)}
-"""Percentage points between two maturities, in months."""
+Curve = Mapping[float, float]
+DERIVED: Mapping[str, Callable[[Curve], float]] = {
+    "T10Y2Y": lambda c: c[120] - c[24],
+    "T10Y3M": lambda c: c[120] - c[3],
+    "T10YIE": lambda c: _inflation(c),
+    "DFII10": lambda c: c[120] - _inflation(c),
+    "DFF": lambda c: _policy(c),
+    "SOFR": lambda c: _policy(c) + 0.03,
+}
+"""Series in percent, made from the yields of a day by months to maturity."""
 _SERIES = re.compile(r"DGS(\d{1,2})(MO)?")
 
 Series = Callable[[date], float]
@@ -30,19 +38,25 @@ def series(market: Market, name: str) -> Series | None:
         months = int(match[1]) * (1 if match[2] else 12)
         known = {months for months, _ in treasury.COLUMNS.values()}
         return (lambda day: treasury.yields(market, day)[months]) if months in known else None
-    if name in SPREADS:
-        long, short = SPREADS[name]
-        return lambda day: treasury.yields(market, day)[long] - treasury.yields(market, day)[short]
+    if name in DERIVED:
+        return lambda day: DERIVED[name](treasury.yields(market, day))
     instrument = market.find("fred", name)
     return None if instrument is None else lambda day: market.close(instrument, day.toordinal())
 
 
+def _inflation(curve: Curve) -> float:
+    """Expected inflation: a fifth of the ten-year yield's moves, round its level when that yields 4.7 percent."""
+    return 2.3 + 0.2 * (curve[120] - 4.7)
+
+
+def _policy(curve: Curve) -> float:
+    """The federal funds rate: it stays within a corridor that moves by quarters of a percent."""
+    return max(0.08, round(curve[1] * 4) / 4 - 0.12)
+
+
 def newest(at: float) -> date:
     """The newest day that is published at ``at`` (seconds since 1970): the trading day before the last one."""
-    day = treasury.newest(at, PUBLISHED_HOUR) - timedelta(days=1)
-    while not treasury.days(day, day):
-        day -= timedelta(days=1)
-    return day
+    return treasury.before(treasury.newest(at, PUBLISHED_HOUR))
 
 
 async def graph(market: Market, request: Request) -> Answer:

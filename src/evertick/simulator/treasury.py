@@ -29,16 +29,19 @@ _TYPE = "daily_treasury_yield_curve"
 
 def days(first: date, last: date) -> list[date]:
     """The days from ``first`` to ``last``, both included, on which Treasuries trade."""
-    return [date.fromordinal(day) for day in hours("UST").days(first.toordinal(), last.toordinal())]
+    return [date.fromordinal(day) for day in hours("SIFMA").days(first.toordinal(), last.toordinal())]
 
 
 def newest(at: float, hour: int = PUBLISHED_HOUR) -> date:
     """The newest day that is published at ``at`` (seconds since 1970), which it is at ``hour`` in New York."""
     now = datetime.fromtimestamp(at, NEW_YORK)
     day = now.date() if now.hour >= hour else now.date() - timedelta(days=1)
-    while not days(day, day):
-        day -= timedelta(days=1)
-    return day
+    return day if days(day, day) else before(day)
+
+
+def before(day: date) -> date:
+    """The trading day before ``day``."""
+    return date.fromordinal(hours("SIFMA").before(day.toordinal()))
 
 
 def yields(market: Market, day: date) -> Mapping[float, float]:

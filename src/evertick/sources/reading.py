@@ -161,7 +161,7 @@ def fallen(instrument: Instrument, price: float, usual: float | None) -> bool:
     """
     if usual is None or usual <= NEAR_ZERO:
         return False
-    return instrument.group is Group.RATES or abs(price + usual) < 0.2 * usual
+    return (instrument.group is Group.RATES and usual > 2 * NEAR_ZERO) or abs(price + usual) < 0.2 * usual
 
 
 def mapping(value: object) -> Mapping[str, Any]:
