@@ -25,7 +25,9 @@ ALIASES = {"CME": "CMES", "XNSE": "XBOM", "XSHE": "XSHG"}
 """Exchanges that keep another one's calendar in the package."""
 FROM = {"XTAE": 2026}
 """Tel Aviv moved from Sunday-Thursday to Monday-Friday in January 2026; its weekly hours are those since then."""
-HAND_MADE = frozenset({"CBOT", "IFUS", "UST", "XCBO", "SIFMA", "TARGET", "FX", "XSTC", "XHNX", "XCAI"})
+HAND_MADE = frozenset(
+    {"CBOT", "CMEL", "IFUS", "XCBO", "UST", "SIFMA", "FED", "TARGET", "FX", "XSTC", "XHNX", "VNBANK", "XCAI"}
+)
 """Not in the package under rules of their own: derived below or kept by hand in the files beside."""
 
 
@@ -39,9 +41,11 @@ def main() -> None:
     new_york = tables["XNYS"]
     tables["XCBO"] = {year: line.replace("@13:00", "@12:15") for year, line in new_york.items()}
     tables["IFUS"] = new_york
-    tables["CBOT"] = {year: _less(year, line).replace("@13:00", "@12:05") for year, line in new_york.items()}
+    tables["CBOT"] = tables["CMEL"] = {
+        year: _less(year, line).replace("@13:00", "@12:05") for year, line in new_york.items()
+    }
     tables["CME"] = {year: _less(year, line) for year, line in tables["CME"].items()}
-    tables["UST"] = tables["SIFMA"] = {year: _bonds(year, line) for year, line in new_york.items()}
+    tables["UST"] = tables["SIFMA"] = tables["FED"] = {year: _bonds(year, line) for year, line in new_york.items()}
     tables["TARGET"] = {year: " ".join(_target(year)) for year in range(FIRST, last + 1)}
     tables["FX"] = {year: _weekdays(date(year, 1, 1), date(year, 12, 25)) for year in range(FIRST, last + 1)}
     TARGET.write_text(_HEAD.format(version=exchange_calendars.__version__) + "".join(_lines(tables)), "utf-8")
@@ -52,8 +56,8 @@ def main() -> None:
 _HEAD = """\
 # Holidays and half days by exchange and year, made by: make calendars (exchange_calendars {version}). Do not edit.
 # exchanges year days: MM-DD closed, MM-DD..MM-DD closed from the one to the other, MM-DD@HH:MM closes early (local time).
-# Days that the weekly hours leave closed anyway are not listed. XCBO, IFUS, CBOT keep New York's days, UST and SIFMA
-# also those of the bond market; TARGET: 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December.
+# Days that the weekly hours leave closed anyway are not listed. XCBO, IFUS, CBOT, CMEL keep New York's days, UST,
+# SIFMA and FED also those of the bond market; TARGET: 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December.
 """
 
 

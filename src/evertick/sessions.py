@@ -53,6 +53,8 @@ class Exchange:
     week: tuple[Hours, ...] = ()
     daily: bool = False
     """Not traded but published once a day: any time without a ``week``, else at the close of its working days."""
+    lag: int = 0
+    """Working days after which a daily figure is published."""
     begins: int = 0
     """When a trading day begins, in minutes after its local midnight; below 0 on the evening before."""
 
@@ -108,6 +110,10 @@ _TABLE = (
     Exchange("DAILY", "Published once a day", "UTC", daily=True),
     Exchange("TARGET", "ECB reference rates", "Europe/Berlin", _week("mon-fri", "15:45-16:00"), daily=True),
     Exchange("SIFMA", "US Treasury yields, official", "America/New_York", _week("mon-fri", "8:00-18:00"), daily=True),
+    Exchange(
+        "FED", "US rates, told a day later", "America/New_York", _week("mon-fri", "8:00-17:00"), daily=True, lag=1
+    ),
+    Exchange("VNBANK", "Banks of Vietnam", "Asia/Ho_Chi_Minh", _week("mon-fri", "8:00-16:30"), daily=True),
     Exchange("FX", "Foreign exchange", "America/New_York", _week("sun", "17:00-17:00+5"), begins=_EVENING),
     # the Americas
     _weekdays("XNYS", "New York Stock Exchange", "America/New_York", "9:30-16:00"),
@@ -122,6 +128,7 @@ _TABLE = (
         _week("mon-thu", "8:30-13:20 19:00-7:45+1", fri="8:30-13:20", sun="19:00-7:45+1"),
         begins=_EVENING,
     ),
+    _weekdays("CMEL", "CME livestock and lumber", "America/Chicago", "8:30-13:05"),
     _weekdays("IFUS", "ICE Futures US: softs", "America/New_York", "4:15-13:30"),
     _weekdays("XTSE", "Toronto Stock Exchange", "America/Toronto", "9:30-16:00"),
     # Mexico has no daylight saving any more, and its exchange keeps New York's hours
@@ -256,7 +263,10 @@ def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 
     if age <= within_s:
         return True
     if exchange.daily:
-        return _day_of(quote.as_of, exchange.tz) >= _day_of(_closed_before(exchange.code, at - LATE), exchange.tz)
+        due = _closed_before(exchange.code, at - LATE)
+        for _ in range(exchange.lag):
+            due = _closed_before(exchange.code, due - _INSTANT)
+        return _day_of(quote.as_of, exchange.tz) >= due.astimezone(ZoneInfo(exchange.tz)).date()
     (opened, closed), _ = _around(exchange.code, at)
     if at < closed and (at - opened).total_seconds() > within_s:
         return False

@@ -15,7 +15,7 @@ ROW = "SPX,S&P 500,indices,americas,pts,XNYS,2,yes,yahoo=^GSPC\n"
 
 def test_the_built_in_universe_has_every_group_and_the_instruments_reports_name():
     universe = load()
-    assert len(universe) == len(universe.instruments) == len(list(universe)) >= 130
+    assert len(universe) == len(universe.instruments) == len(list(universe)) >= 400
     assert all(universe.group(group) for group in Group)
     for id_ in (
         "SPX",
@@ -33,8 +33,8 @@ def test_the_built_in_universe_has_every_group_and_the_instruments_reports_name(
         "VIX",
     ):
         assert universe.get(id_) is not None, id_
-    assert len([i for i in universe if "coingecko" in i.symbols]) <= 100  # one page of CoinGecko's markets
-    assert sum(i.core for i in universe) >= 120
+    assert len([i for i in universe if "coingecko" in i.symbols]) <= 104  # one page of its markets, and totals
+    assert 140 <= sum(i.core for i in universe) <= 160
     assert universe.get("NOPE") is None
 
 
@@ -42,11 +42,33 @@ def test_the_special_rows_say_where_their_number_stands():
     universe = load()
     symbols = {id_: dict(universe.get(id_).symbols) for id_ in ("CRYPTO_CAP", "BTC_DOM", "ETH_DOM", "FNG")}
     assert symbols == {
-        "CRYPTO_CAP": {"coingecko": "global:total_market_cap.usd"},
-        "BTC_DOM": {"coingecko": "global:market_cap_percentage.btc"},
+        "CRYPTO_CAP": {"coingecko": "global:total_market_cap.usd", "coinpaprika": "global:market_cap_usd"},
+        "BTC_DOM": {
+            "coingecko": "global:market_cap_percentage.btc",
+            "coinpaprika": "global:bitcoin_dominance_percentage",
+        },
         "ETH_DOM": {"coingecko": "global:market_cap_percentage.eth"},
         "FNG": {"alternative": "fng"},
     }
+
+
+def test_what_several_sources_can_tell_has_a_symbol_of_each():
+    universe = load()
+    symbols = {
+        id_: dict(universe.get(id_).symbols) for id_ in ("FPT", "BTC", "USDJPY", "US10Y", "VIX", "XLK", "USDVND")
+    }
+    assert symbols == {
+        "FPT": {"vn": "FPT", "yahoo": "FPT.VN"},
+        "BTC": {"coingecko": "bitcoin", "binance": "BTCUSDT", "okx": "BTC-USDT", "yahoo": "BTC-USD"},
+        "USDJPY": {"yahoo": "JPY=X", "ecb": "USD/JPY"},
+        "US10Y": {"yahoo": "^TNX", "treasury": "10Yr", "fred": "DGS10"},
+        "VIX": {"cboe": "VIX", "yahoo": "^VIX"},
+        "XLK": {"yahoo": "XLK", "ticker": "XLK"},
+        "USDVND": {"vietcombank": "USD", "yahoo": "VND=X"},
+    }
+    vn30 = [i for i in universe.group(Group.VIETNAM) if i.currency == "VND" and "ETF" not in i.name]
+    assert len(vn30) == 30
+    assert all(dict(i.symbols) == {"vn": i.id, "yahoo": f"{i.id}.VN"} and i.exchange == "XSTC" for i in vn30)
 
 
 def test_every_instrument_keeps_the_hours_of_a_known_exchange():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from evertick.model import Group
 
-SPECIAL = frozenset({"CRYPTO_CAP", "BTC_DOM", "ETH_DOM", "FNG"})
+SPECIAL = frozenset({"CRYPTO_CAP", "CRYPTO_VOLUME", "BTC_DOM", "ETH_DOM", "FNG"})
 """Measures, not markets: they do not rise or fall with the others and count in no breadth."""
 
 HEADLINE = ("VNINDEX", "SPX", "N225", "BTC", "GOLD", "USDVND", "STOXX50E", "WTI", "EURUSD", "ETH")
@@ -33,6 +33,9 @@ MATRIX = (
     "US10Y",
     "VIX",
 )
+
+SECTORS = frozenset({"XLK", "XLF", "XLV", "XLY", "XLC", "XLI", "XLP", "XLE", "XLU", "XLB", "XLRE"})
+"""The eleven of the S&P 500; the group holds other funds too."""
 
 DRAWDOWN = ("SPX", "VNINDEX", "BTC")
 """The first that has bars is drawn; all are told of."""

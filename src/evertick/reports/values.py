@@ -17,7 +17,7 @@ GROUPS: Mapping[Group, Text] = {
     Group.COMMODITIES: Text("Commodities"),
     Group.RATES: Text("Interest rates"),
     Group.VOLATILITY: Text("Volatility"),
-    Group.SECTORS: Text("US sectors"),
+    Group.SECTORS: Text("Sectors and funds"),
 }
 REGIONS: Mapping[str, Text] = {
     "americas": Text("Americas"),

@@ -112,7 +112,7 @@ async def make_report(
     languages = tuple(languages or renderers)
     made = clock.now()
     run = _Run(clock, languages, progress)
-    rows = [instrument for instrument in universe if instrument.core]
+    rows = tuple(universe)
 
     async with run.stage("collect"):
         collected = await collect(snapshot, bars, rows, made, run.collected)

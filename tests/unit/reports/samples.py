@@ -31,21 +31,22 @@ _MOST = {Group.VIETNAM: 22, Group.CRYPTO: 30, Group.INDICES: 40}
 
 @cache
 def instruments() -> tuple[Instrument, ...]:
-    """The first of each class of the built-in universe that a report has."""
+    """The first of each class of the built-in universe that every run asks for."""
     counts: dict[Group, int] = {}
     rows = []
     for instrument in universe.load():
+        if not instrument.core:
+            continue
         counts[instrument.group] = counts.get(instrument.group, 0) + 1
-        wanted = counts[instrument.group] <= _MOST.get(instrument.group, 20) or instrument.id in landmarks.KEPT
-        if instrument.core and wanted:
+        if counts[instrument.group] <= _MOST.get(instrument.group, 20) or instrument.id in landmarks.KEPT:
             rows.append(instrument)
     return tuple(rows)
 
 
-_ONLY_QUOTED = ("CRYPTO_CAP", "BTC_DOM", "ETH_DOM", "FNG")
+_ONLY_QUOTED = ("CRYPTO_CAP", "CRYPTO_VOLUME", "BTC_DOM", "ETH_DOM", "FNG")
 _LEVEL = {
     "SPX": 6890, "DJI": 47800, "IXIC": 23400, "FTSE": 9700, "DAX": 24000, "STOXX50E": 5650, "N225": 50100, "HSI": 26200,
-    "CRYPTO_CAP": 2.94e12, "BTC_DOM": 57.3, "ETH_DOM": 11.6, "FNG": 22.0,
+    "CRYPTO_CAP": 2.94e12, "CRYPTO_VOLUME": 1.31e11, "BTC_DOM": 57.3, "ETH_DOM": 11.6, "FNG": 22.0,
     "VNINDEX": 1650, "VN30": 1880, "BTC": 86500, "ETH": 2800, "USDVND": 26350, "EURVND": 30400, "JPYVND": 168.0, "USDJPY": 156.5, "EURUSD": 1.15,
     "DXY": 100.2, "GOLD": 4060, "SILVER": 50, "WTI": 58, "BRENT": 62.5, "US3M": 3.8, "US5Y": 3.6, "US10Y": 4.06, "US30Y": 4.7, "VIX": 23.4,
     "VVIX": 120.0, "VXN": 28.0,

@@ -230,10 +230,10 @@ async def test_one_language_may_be_chosen() -> None:
     assert desk.renderers["vi"].heads == []
 
 
-async def test_instruments_that_are_not_core_stay_out() -> None:
+async def test_instruments_that_are_not_core_are_in_it_too() -> None:
     rows = [replace(i, core=i.id != "SPX") for i in samples.instruments()]
     meta = await Desk().make(universe=rows)
-    assert meta.instruments == samples.findings().quoted - 1
+    assert meta.instruments == samples.findings().quoted
 
 
 async def test_progress_grows_to_one() -> None:

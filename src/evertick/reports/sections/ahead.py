@@ -48,7 +48,7 @@ METHOD = (
         "Volatility is the standard deviation of daily log returns over 20 and 60 days, annualised with 252 sessions (365 days for crypto). "
         "Drawdown is measured from the highest close of the year, beta and correlation over 60 common days."
     ),
-    Text("Exchange holidays are not yet known to this report: a holiday looks like a session without new prices."),
+    Text("Sessions keep the holidays and half days of the exchanges, as far ahead as these are known."),
 )
 ATTRIBUTION = Text("Data: {names}. Each source keeps its rights and its terms of use.")
 DISCLAIMER = Text(

@@ -36,11 +36,12 @@ def section(findings: Findings, bars: BarReader) -> Section:
 
 def _blocks(findings: Findings) -> Iterator[Any]:
     members = list(findings.of(Group.INDICES))
+    sectors = [f for f in findings.of(Group.SECTORS) if f.id in landmarks.SECTORS]
     said = [
         *market.direction(findings),
         *market.leaders(findings),
         *market.trend(findings, Group.INDICES, Text("the world indices")),
-        *market.against(findings, "SPX", findings.of(Group.SECTORS), Text("the US sectors")),
+        *market.against(findings, "SPX", sectors, Text("the US sectors")),
         *islice(chain.from_iterable(islice(instrument.signals(f, findings.day), 1) for f in members), SIGNALS),
     ]
     if said:

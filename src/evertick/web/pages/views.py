@@ -21,7 +21,7 @@ TITLES: Mapping[Group, str] = {
     Group.COMMODITIES: "Commodities",
     Group.RATES: "Rates",
     Group.VOLATILITY: "Volatility",
-    Group.SECTORS: "US sectors",
+    Group.SECTORS: "Sectors and funds",
 }
 
 HEADLINES: Mapping[Group, str] = {
