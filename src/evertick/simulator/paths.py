@@ -92,10 +92,13 @@ def path(bar: DayBar, marked: Sequence[float]) -> Path:
     points, highs, lows = array("d", [bar.open]), array("d"), array("d")
     for mark in range(len(marked) - 1):
         points.extend(_steps(bar, marked, mark, words))
-    for step in range(len(points) - 1):
-        high, low = _reach(bar, words, step, points[step], points[step + 1])
-        highs.append(high)
-        lows.append(low)
+    z, size, places = normal(), _shadow(bar), bar.decimals
+    top, bottom = bar.high, bar.low
+    # as `_reach` has it, for all steps at once
+    for (a, b), up, down in zip(pairwise(points), words[1::3], words[2::3], strict=True):
+        a, b = (a, b) if a > b else (b, a)
+        highs.append(min(round(a + abs(z[up >> 4]) * size, places), top))
+        lows.append(max(round(b - abs(z[down >> 4]) * size, places), bottom))
     return Path(points, highs, lows)
 
 
@@ -176,10 +179,15 @@ def _steps(bar: DayBar, marked: Sequence[float], mark: int, words: Sequence[int]
     return [round(p, places) for p in _bridge(marked[mark], marked[mark + 1], shocks, bar.low, bar.high)]
 
 
+def _shadow(bar: DayBar) -> float:
+    """Size of what a step reaches beyond its ends."""
+    return bar.sigma * 0.3 * sqrt(STEP / bar.seconds)
+
+
 def _reach(bar: DayBar, words: Sequence[int], step: int, a: float, b: float) -> tuple[float, float]:
     """High and low of a step from ``a`` to ``b``."""
     z = normal()
-    size = bar.sigma * 0.3 * sqrt(STEP / bar.seconds)
+    size = _shadow(bar)
     top, bottom = (a, b) if a > b else (b, a)
     high = top + abs(z[words[3 * step + 1] >> 4]) * size
     low = bottom - abs(z[words[3 * step + 2] >> 4]) * size

@@ -131,14 +131,24 @@ _SPECIAL: Mapping[str, Shares] = {
     "XLRE": {"world": 0.30, "americas": 0.20, "yields": -0.20},
     "GDX": {"world": 0.08, "metals": 0.58, "dollar": -0.08},
     "XME": {"world": 0.35, "americas": 0.10, "metals": 0.25},
-    "TLT": {"yields": -0.80, "curve": -0.12},
-    "IEF": {"yields": -0.85},
+    "TLT": {"yields": -0.78, "curve": -0.14},
+    "VNM": {"world": 0.12, "asia": 0.08, "vietnam": 0.62},
+    "DBA": {"agriculture": 0.55},
 }
+_FUNDS: Mapping[str, Shares] = {
+    "AGG SHY IEF TIP LQD BNDX": {"yields": -0.80},
+    "HYG EMB": {"world": 0.40, "yields": -0.20},
+    "EWJ EWY EWT EWH EWS EWA THD EIDO INDA MCHI KWEB": {"world": 0.34, "asia": 0.40, "dollar": -0.04},
+    "VGK EZU EWG EWU EWQ EWI EWP EWL": {"world": 0.50, "europe": 0.32, "dollar": -0.05},
+    "DBC XOP OIH": {"energy": 0.45, "world": 0.20},
+}
+"""Funds that move with the same factors, by their tickers."""
+_FUND = {ticker: shares for tickers, shares in _FUNDS.items() for ticker in tickers.split()}
 _METALS = frozenset({"GC=F", "SI=F", "PL=F", "PA=F", "HG=F", "ALI=F"})
 _ENERGY = frozenset({"CL=F", "BZ=F", "NG=F", "HO=F", "RB=F", "MTF=F"})
 _PAIR = re.compile(r"^([A-Z]{3})?([A-Z]{3})(?:=X)?$")
 _VIETNAMESE = frozenset({"vn", "vps", "vndirect", "kbs", "vci"})
-_LIMITS = {"XSTC": 0.07, "XHNX": 0.10, "HSTC": 0.10, "UPCOM": 0.15}
+_LIMITS = {"XSTC": 0.07, "XHNX": 0.10}
 """Daily price limits of the Vietnamese exchanges, as a share of the reference price."""
 _HOSE_TICKS: Ticks = ((10_000, 10), (50_000, 50), (inf, 100))
 """Price steps of shares in Ho Chi Minh City, in VND."""
@@ -207,7 +217,7 @@ def _other(instrument: Instrument, symbol: str | None) -> Traits:
         decimals=_decimals(instrument, price),
         loads=tuple(loads),
         sigma=sigma,
-        drift=0.0 if pegged else drift,
+        drift=0.0 if pegged else min(drift, 0.4 * volatility / 100),
         volume=_volume(instrument, price, supply),
         supply=supply,
         first_day=_first_day(instrument),
@@ -224,8 +234,8 @@ def snap(price: float, ticks: Ticks) -> float:
 
 
 def _shares(group: Group, region: str, root: str) -> Shares:
-    if root in _SPECIAL:
-        return _SPECIAL[root]
+    if (known := _SPECIAL.get(root) or _FUND.get(root)) is not None:
+        return known
     match group:
         case Group.INDICES:
             return _EQUITY.get(region, _EQUITY["world"])
