@@ -1,0 +1,84 @@
+"""Asks who leaks: on demand, and by itself when growth was found, never two at once and by itself once a day at most."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from evertick.errors import EvertickError, JobRefused
+from evertick.memory.diagnose import Diagnosis, diagnose
+from evertick.memory.growth import Verdict
+from evertick.model import Clock
+
+log = structlog.get_logger()
+
+RUNS, AT_MOST_S = 5, 1800.0
+BY_ITSELF_EVERY = timedelta(days=1)
+
+
+class Store(Protocol):
+    async def save_diagnosis(self, at: datetime, process: str, body: Mapping[str, Any]) -> None: ...
+
+    async def diagnoses(self, limit: int = 10) -> Sequence[tuple[datetime, str, Mapping[str, Any]]]: ...
+
+
+class Inquiry:
+    def __init__(
+        self,
+        run_ended: Callable[[], Awaitable[None]],
+        store: Store,
+        process: str,
+        clock: Clock,
+        pools: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self._run_ended, self._store, self._process, self._clock, self._pools = run_ended, store, process, clock, pools
+        self._task: asyncio.Task[None] | None = None
+        self.since: datetime | None = None
+        """When the one that is on began; ``None``: none is."""
+
+    def start(self, runs: int = RUNS, at_most_s: float = AT_MOST_S) -> None:
+        """Begin; it ends by itself and is then stored. Raises `JobRefused` while one is on."""
+        if self._task is not None:
+            raise JobRefused(f"A memory diagnosis has been running since {self.since:%H:%M} UTC.")
+        self.since = self._clock.now()
+        self._task = asyncio.create_task(self._carry(runs, at_most_s), name="memory diagnosis")
+
+    async def consider(self, found: Verdict) -> bool:
+        """Begin one if memory grows and none was made today; returns whether it did."""
+        if found.state != "growing" or self._task is not None:
+            return False
+        last = await self._store.diagnoses(1)
+        if last and self._clock.now() - last[0][0] < BY_ITSELF_EVERY:
+            return False
+        log.warning("memory grows, looking for the leak", verdict=found.text, runs=RUNS)
+        self.start()
+        return True
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _carry(self, runs: int, at_most_s: float) -> None:
+        try:
+            found = await diagnose(self._run_ended, self._clock.now, runs=runs, at_most_s=at_most_s, pools=self._pools)
+            body = plain(found)
+            top = body["lines"][0] if body["lines"] else {}
+            log.info("memory diagnosis", runs=found.runs, heap_delta=found.heap_delta, top=top.get("what"))
+            await self._store.save_diagnosis(found.started, self._process, body)
+        except EvertickError as error:
+            log.warning("memory diagnosis failed", error=str(error))
+        finally:
+            self._task = self.since = None
+
+
+def plain(found: Diagnosis) -> dict[str, Any]:
+    """A diagnosis as JSON: no value and no folder is in it."""
+    return {**asdict(found), "started": found.started.isoformat()}

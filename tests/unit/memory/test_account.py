@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from evertick.memory.account import DRAWN, Account
+from evertick.memory.gauge import Gauge
+from evertick.memory.watch import Watch
+from evertick.model import MemorySample, RunFigures
+
+MB = 1 << 20
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return NOW.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError
+
+
+def sample(
+    before: timedelta, rss: float = 85, heap: float = 20, step_s: int = 60, process: str = "h/1/1"
+) -> MemorySample:
+    return MemorySample(
+        process=process, at=NOW - before, step_s=step_s, rss=int(rss * MB), rss_max=int(rss * MB) + MB, heap=int(heap * MB),
+        blocks=1, fds=20, sockets=3, threads=2, tasks=7, connections=4, pss=None, uss=None, budget=256 * MB,
+    )  # fmt: skip
+
+
+def figures(before: timedelta, component: str = "indices", job: str = "refresh_indices", **more: object) -> RunFigures:
+    values = {"retained": 100, "over_steady": 2 * MB, "fds": 0, "connections": 0, "overlapped": False, "ok": True}
+    return RunFigures(NOW - before, job, component, **{**values, **more})  # type: ignore[arg-type]
+
+
+class Stored:
+    def __init__(self, samples: Sequence[MemorySample] = (), runs: Sequence[RunFigures] = ()) -> None:
+        self.stored = samples
+        self.runs = runs
+
+    async def samples(
+        self, since: datetime, until: datetime, step_s: int, process: str | None = None
+    ) -> Sequence[MemorySample]:
+        return [s for s in self.stored if s.step_s == step_s and since <= s.at < until]
+
+    async def figures(self, since: datetime) -> Sequence[RunFigures]:
+        return [r for r in self.runs if r.started >= since]
+
+
+def account(stored: Stored) -> Account:
+    clock = FixedClock()
+    return Account(stored, stored, Watch(Gauge(), 256 * MB, clock, process="h/1/1"), clock)
+
+
+def a_day(growth_mb: float = 0.0) -> list[MemorySample]:
+    draw = random.Random(1)
+    return [
+        sample(timedelta(minutes=m), 85 + growth_mb * (1440 - m) / 1440 + draw.gauss(0, 0.05), 20 + growth_mb * (1440 - m) / 1440)
+        for m in range(1439, 0, -1)
+    ]  # fmt: skip
+
+
+def refreshes(retained: int = 0) -> list[RunFigures]:
+    draw = random.Random(2)
+    return [figures(timedelta(minutes=3 * n), retained=retained + int(draw.gauss(0, 30))) for n in range(479, 0, -1)]
+
+
+async def test_a_flat_day() -> None:
+    save = [figures(timedelta(hours=h), "save", "save_report", retained=200, over_steady=MB) for h in range(1, 9)]
+    found = await account(Stored(a_day(), [*refreshes(), *save])).statement()
+    assert (found.verdict.state, found.heap.state, found.rss.state) == ("flat", "flat", "flat")
+    assert [row.met for row in found.rows] == [True, True, True, None, True, True, True]
+    assert [c.runs for c in found.components] == [479, 8, 0, 0, 0]
+    connections, kept, indices, auto, whole, steady, peak = found.rows
+    assert (connections.measured, kept.measured, auto.measured, peak.measured) == (0, 200, None, MB)
+    assert indices.high is not None
+    assert indices.high < 32 << 10
+    assert whole.measured == 0
+    assert steady.measured is not None
+    assert abs(steady.measured - 85 * MB) < 0.1 * MB
+
+
+async def test_a_leak_is_named_with_its_component() -> None:
+    found = await account(Stored(a_day(5), refreshes(retained=11_000))).statement()
+    assert found.verdict.state == "growing"
+    assert "component indices" in found.verdict.text
+    assert found.rows[2].met is found.rows[4].met is False
+
+
+async def test_runs_that_overlapped_count_and_prove_nothing() -> None:
+    runs = [figures(timedelta(minutes=n), retained=MB, connections=5, overlapped=True) for n in range(1, 50)]
+    found = await account(Stored(a_day(), runs)).statement()
+    indices = found.components[0]
+    assert (indices.runs, indices.measured, indices.kept, indices.connections) == (49, 0, None, 0)
+    assert found.rows[0].met is None
+
+
+async def test_leaked_connections_are_added_up() -> None:
+    runs = [figures(timedelta(minutes=3 * n), connections=1) for n in range(1, 400)]
+    found = await account(Stored(a_day(), runs)).statement()
+    assert (found.rows[0].measured, found.rows[0].met) == (399, False)
+
+
+async def test_at_the_start_it_is_too_early_to_say() -> None:
+    found = await account(Stored([sample(timedelta(minutes=m)) for m in range(40, 0, -1)])).statement()
+    assert found.verdict.text == "too early to say: 24 min"
+    assert {row.met for row in found.rows if row.what != "Steady RSS"} == {None}
+    assert (await account(Stored()).statement()).verdict.state == "early"
+
+
+async def test_two_weeks_count_where_there_are_as_many() -> None:
+    long = [sample(timedelta(minutes=10 * n), step_s=600) for n in range(1000, 0, -1)]
+    found = await account(Stored([*long, *a_day(50)])).statement()
+    assert found.heap.trend is not None
+    assert found.heap.trend.span_s > 6 * 86_400
+
+
+async def test_the_course_takes_the_step_of_its_span_and_is_thinned() -> None:
+    stored = Stored([*a_day(), *(sample(timedelta(minutes=10 * n), step_s=600) for n in range(12_000, 0, -1))])
+    day = await account(stored).course()
+    assert (day.step_s, day.until - day.since) == (60, DAY)
+    assert len(day.samples) <= DRAWN
+    assert day.samples[0].rss_max == max(s.rss_max or 0 for s in stored.stored[:2])
+    months = await account(stored).course(timedelta(days=400))
+    assert (months.step_s, months.until - months.since) == (600, timedelta(days=90))
+    assert len(months.samples) <= DRAWN
+    assert (await account(stored).course(timedelta(minutes=30))).step_s == 10
+
+
+async def test_the_marks_of_the_course() -> None:
+    started = int((NOW - timedelta(hours=5)).timestamp())
+    samples = [sample(timedelta(minutes=10), process="h/1/1"), sample(timedelta(minutes=5), process=f"h/1/{started}")]
+    runs = [
+        figures(timedelta(hours=30)),
+        figures(timedelta(hours=3)),
+        figures(timedelta(hours=2), "auto_report", "report"),
+    ]
+    day = await account(Stored(samples, runs)).course()
+    assert [m.kind for m in day.marks] == ["restart", "refresh", "report"]
+    assert day.marks[0].at == NOW - timedelta(hours=5)
+    week = await account(Stored(samples, runs)).course(7 * DAY)
+    assert [m.kind for m in week.marks] == ["report"], "480 refreshes a day would hide everything else"
+
+
+async def test_the_newest_looks_are_in_the_course_before_they_are_stored() -> None:
+    one = account(Stored())
+    await one._watch.look()
+    assert len((await one.course(timedelta(hours=1))).samples) == 1
+    assert len((await one.course()).samples) == 1
