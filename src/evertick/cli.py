@@ -22,7 +22,7 @@ from evertick.settings import Settings, load
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 report = typer.Typer(no_args_is_help=True, help="Make, list, show and export reports.")
 schedule = typer.Typer(no_args_is_help=True, help="What is due, and when.")
-db = typer.Typer(no_args_is_help=True, help="The database: upgrade, backup, restore.")
+db = typer.Typer(no_args_is_help=True, help="The database: upgrade, backfill, backup, restore.")
 cli.add_typer(report, name="report")
 cli.add_typer(schedule, name="schedule")
 cli.add_typer(db, name="db")
@@ -341,6 +341,33 @@ def db_upgrade(data: Data = None, config: Config = None) -> None:
 
     settings = load(config, data_dir=data)
     terminal.say(f"schema {upgrade(settings.database_url_or_default)}")
+
+
+@db.command("backfill")
+def db_backfill(
+    years: Annotated[float, typer.Option(min=0.1, max=50, help="How far back.")] = 2,
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Fetch the daily bars that are missing; stopped at any time, it goes on from there. The server must not run."""
+    from evertick.backfill import backfill
+
+    settings = load(config, data_dir=data)
+    logs.configure(settings.log_format, "error")
+
+    async def work() -> dict[str, Any]:
+        with terminal.progress("Daily bars", quiet=as_json, lines=True) as show:
+
+            async def step(done: int, of: int) -> None:
+                show(done / of, f"{done} of {of} instruments")
+
+            return await backfill(settings, years, step)
+
+    done = run(work())
+    terminal.as_json(done) if as_json else terminal.backfilled(done)
+    if done["failed"]:
+        raise typer.Exit(1)
 
 
 @db.command("backup")

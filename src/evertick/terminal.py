@@ -69,10 +69,16 @@ def when(value: str | datetime | None) -> str:
 
 
 @contextmanager
-def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[float, str], None]]:
-    """A bar on the standard error while something long runs; call it with the share done and the stage."""
-    if quiet or not sys.stderr.isatty():
+def progress(text: str, *, quiet: bool = False, lines: bool = False) -> Iterator[Callable[[float, str], None]]:
+    """A bar on the standard error while something long runs; call it with the share done and the stage.
+
+    Where that is no terminal there is nothing, or with ``lines`` a line for every tenth.
+    """
+    if quiet or not (lines or sys.stderr.isatty()):
         yield lambda share, stage: None
+        return
+    if not sys.stderr.isatty():
+        yield _tenths(text)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -88,6 +94,37 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[float, str
     ) as bars:
         task = bars.add_task("", total=1.0)
         yield lambda share, stage: bars.update(task, completed=share, description=stage)
+
+
+def _tenths(text: str) -> Callable[[float, str], None]:
+    told = 0
+
+    def show(share: float, stage: str) -> None:
+        nonlocal told
+        if int(share * 10) > told:
+            told = int(share * 10)
+            sys.stderr.write(f"{text}: {stage}\n")
+            sys.stderr.flush()
+
+    return show
+
+
+def backfilled(done: Mapping[str, Any]) -> None:
+    """What `evertick db backfill` did, in a few lines, each failure with its reason."""
+    say(
+        f"{done['bars']:,} daily bars of {done['fetched']} instruments fetched in {done['seconds']:g} s, "
+        f"{done['days']} days back; {done['already']} instruments had theirs"
+    )
+    if done["replaced"]:
+        say(f"whole series replaced, the scale had changed: {', '.join(done['replaced'])}")
+    if done["without_bars"]:
+        say(f"their sources have no bars of: {', '.join(done['without_bars'])}")
+    if done["without_a_source"]:
+        say(f"no source that is switched on has bars of: {', '.join(done['without_a_source'])}")
+    for id, why in done["failed"].items():
+        say(f"failed: {id}: {why}")
+    if done["failed"]:
+        say(f"{len(done['failed'])} instruments failed; run the same again to fetch them")
 
 
 def indices(document: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.processes import running
+from evertick.simulator import base_urls
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +20,8 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def against(upstream: str) -> dict[str, str]:
     """Settings of a server whose providers are the simulator."""
-    return {
-        "EVERTICK_PORT": "0",
-        "EVERTICK_SOURCES__YAHOO__BASE_URL": f"{upstream}/yahoo",
-        "EVERTICK_SOURCES__COINGECKO__BASE_URL": f"{upstream}/coingecko/api/v3",
-        "EVERTICK_SOURCES__ALTERNATIVE__BASE_URL": f"{upstream}/alternative",
-    }
+    urls = {f"EVERTICK_SOURCES__{name.upper()}__BASE_URL": url for name, url in base_urls(upstream).items()}
+    return {"EVERTICK_PORT": "0", **urls}
 
 
 @pytest.fixture

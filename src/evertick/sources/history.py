@@ -92,6 +92,8 @@ class Outcome:
     """Daily bars that were saved."""
     replaced: list[str] = field(default_factory=list)
     """Whose whole series was put in place of one on another scale."""
+    empty: list[str] = field(default_factory=list)
+    """Of which the sources said that they have no bars."""
     without: list[str] = field(default_factory=list)
     """No source that is switched on has bars of them."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -200,6 +202,7 @@ class History:
                 self._fail(id, str(error), outcome)
         for id in wanted:  # an answer in which they are not
             await self._store.save(Bars.empty(id), since=since)
+            outcome.empty.append(id)
 
     async def _put(self, instrument: Instrument, new: Bars, since: date, start: date, outcome: Outcome) -> None:
         id = instrument.id
@@ -215,6 +218,8 @@ class History:
         if found == "leap" and not self._outdated(stored):
             self._fail(id, f"bars on another scale than those stored{_by(new)}; not taken", outcome)
             return
+        if not len(new):
+            outcome.empty.append(id)
         if found != "fits":
             outcome.replaced.append(id)
             log.info("series replaced", instrument=id, source=new.source or None, why=found)

@@ -114,7 +114,7 @@ async def test_a_failing_instrument_costs_only_itself_and_waits_an_hour(clock: F
     provider, store = Provider("B", empty="C"), Store(clock)
     kept = followed("ABCD", provider, store)
     outcome = await kept.missing()
-    assert outcome.failed == {"B": "yahoo /chart: no answer"}
+    assert (outcome.failed, outcome.empty) == ({"B": "yahoo /chart: no answer"}, ["C"])
     assert store.saved == [("A", False), ("C", False), ("D", False)]
     for minutes, asked in ((30, 0), (31, 1), (0, 0)):
         clock.pass_(60 * minutes)
