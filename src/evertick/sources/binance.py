@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import Any
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
@@ -83,6 +84,7 @@ class Binance:
         """
         asked, refused = self._asked_for(instruments)
         parts = [Answer((), refused)] if refused else []
+        unknown: list[str] = []
         failures: list[SourceError] = []
         waiting = deque(asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
         splits = SPLITS
@@ -92,7 +94,8 @@ class Binance:
                 parts.append(await self._tickers(http, batch))
             except UnknownSymbol as error:
                 if len(batch) == 1:
-                    parts.append(self._remembered(batch[0]))
+                    unknown.append(self._symbol(batch[0]))
+                    parts.append(Answer((), {batch[0].id: f"{unknown[-1]}: {_NOT_KNOWN}"}))
                 elif splits:
                     splits -= 1
                     half = len(batch) // 2
@@ -104,6 +107,8 @@ class Binance:
                 break
             except SourceError as error:
                 failures.append(error)
+        if any(part.quotes for part in parts):  # else it may be Binance that is confused
+            self._unknown |= dict.fromkeys(unknown, self._clock.now() + UNKNOWN_FOR)
         return merged(parts, failures)
 
     def _asked_for(self, instruments: Sequence[Instrument]) -> tuple[list[Instrument], dict[str, str]]:
@@ -119,11 +124,6 @@ class Binance:
             else:
                 refused[instrument.id] = f"{plain(symbol)}: {_NOT_KNOWN}"
         return asked, refused
-
-    def _remembered(self, instrument: Instrument) -> Answer:
-        symbol = self._symbol(instrument)
-        self._unknown[symbol] = self._clock.now() + UNKNOWN_FOR
-        return Answer((), {instrument.id: f"{symbol}: {_NOT_KNOWN}"})
 
     def _symbol(self, instrument: Instrument) -> str:
         return symbol_of(instrument, self.namespaces) or ""
@@ -156,7 +156,6 @@ class Binance:
             try:
                 page = await self._get(http, KLINES, params, _KLINES_BYTES)
             except UnknownSymbol:
-                self._remembered(instrument)
                 return Bars.empty(instrument.id)
             rows += _page(page, start, now)
             if len(page) < LIMIT:
@@ -236,10 +235,10 @@ def parse_tickers(payload: object, instruments: Sequence[Instrument], now: datet
 def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quote | str:
     """A quote, or why there is none."""
     price, as_of = decimal(row.get("lastPrice")), _moment(row.get("closeTime"))
-    opened, average = _above_zero(row.get("openPrice")), _above_zero(row.get("weightedAvgPrice"))
-    if reason := wrong(instrument, price, as_of, now, opened or average):
+    if reason := wrong(instrument, price, as_of, now, _usual(row)):
         return reason
     assert price is not None and as_of is not None
+    opened = _near(price, row.get("openPrice"))
     high, low = _near(price, row.get("highPrice")), _near(price, row.get("lowPrice"))
     if high is not None and low is not None and high < low:
         high = low = None
@@ -254,6 +253,16 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
         day_low=low,
         volume=_above_zero(row.get("quoteVolume")),
     )
+
+
+def _usual(row: Mapping[str, Any]) -> float | None:
+    """What the price must be near to: the middle of what else the ticker says of the last 24 hours' prices."""
+    said = [_above_zero(row.get(name)) for name in ("openPrice", "weightedAvgPrice", "prevClosePrice")]
+    amount, turnover = _above_zero(row.get("volume")), _above_zero(row.get("quoteVolume"))
+    if amount is not None and turnover is not None:
+        said.append(turnover / amount)
+    known = [price for price in said if price is not None]
+    return median(known) if known else None
 
 
 def _moment(milliseconds: object) -> datetime | None:

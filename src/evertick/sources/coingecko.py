@@ -39,6 +39,8 @@ WHOLE = "global:"
 """How the symbol of an instrument begins that is a number of ``/global``; the path to that number follows."""
 _CAP_USD = (1e10, 1e14)
 """Between the market of 2016 and the wealth of a continent."""
+_TURNOVER = 0.05
+"""What a day's volume is of the capitalisation, within a factor of some tens."""
 _SHARE = (0.1, 100.0)
 """Percent: only the ten largest coins are named, and the tenth has more than a thousandth of the whole."""
 _KEY_PROBLEMS = frozenset({401, 403, 1020, 10002, 10005, 10010, 10011, 10012})
@@ -166,7 +168,7 @@ def parse_global(payload: object, instruments: Sequence[Instrument], now: dateti
     for instrument in instruments:
         path = instrument.symbols["coingecko"].removeprefix(WHOLE)
         price = number(_at(data, path))
-        reason = wrong(instrument, price, as_of, now) or _implausible(path, price)
+        reason = wrong(instrument, price, as_of, now) or _implausible(path, price, data)
         if reason is not None:
             refused[instrument.id] = reason
             continue
@@ -189,14 +191,18 @@ def parse_global(payload: object, instruments: Sequence[Instrument], now: dateti
     return Answer(quotes, refused)
 
 
-def _implausible(path: str, price: float | None) -> str | None:
-    """Why a number of the whole market cannot be right: there is nothing in the answer to compare it with."""
+def _implausible(path: str, price: float | None, data: Mapping[str, Any]) -> str | None:
+    """Why a number of the whole market cannot be right, by its own kind and by the capitalisation beside it."""
     if price is None:
         return None
-    if path.startswith("market_cap_percentage.") and not _SHARE[0] < price <= _SHARE[1]:
+    what, _, unit = path.partition(".")
+    cap = positive(_at(data, f"total_market_cap.{unit}"))
+    if unit == "usd" and cap is not None and not _CAP_USD[0] < cap < _CAP_USD[1]:
+        return f"a capitalisation of {cap:g} dollars"
+    if what == "total_volume" and (cap is None or leapt(price, cap * _TURNOVER)):
+        return f"a volume of {price:g} beside the capitalisation"
+    if what == "market_cap_percentage" and not _SHARE[0] < price <= _SHARE[1]:
         return f"{price:g} % of the whole"
-    if path == "total_market_cap.usd" and not _CAP_USD[0] < price < _CAP_USD[1]:
-        return f"a capitalisation of {price:g} dollars"
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited
 from evertick.model import Clock, Instrument, Quote
 from evertick.sources.http import Getter
 from evertick.sources.reading import (
@@ -55,12 +55,7 @@ class CoinPaprika:
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The totals, all of one request. Raises `SourceError`."""
-        try:
-            payload = await http.get_json(self.name, self._base + GLOBAL, at_most=_BYTES)
-        except SourceMalformed as error:
-            if error.came.startswith("HTTP 402"):
-                raise SourceRefused(self.name, GLOBAL, f"{error.came}: not in the free plan") from error
-            raise
+        payload = await http.get_json(self.name, self._base + GLOBAL, at_most=_BYTES)
         return parse_global(payload, instruments, self._clock.now())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
@@ -90,10 +91,10 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
     """A quote, or why there is none."""
     milliseconds = decimal(row.get("ts"))
     price, as_of = decimal(row.get("last")), None if milliseconds is None else instant(milliseconds / 1000)
-    opened = _above_zero(row.get("open24h"))
-    if reason := wrong(instrument, price, as_of, now, opened or _above_zero(row.get("sodUtc0"))):
+    if reason := wrong(instrument, price, as_of, now, _usual(row)):
         return reason
     assert price is not None and as_of is not None
+    opened = _near(price, row.get("open24h"))
     high, low = _near(price, row.get("high24h")), _near(price, row.get("low24h"))
     if high is not None and low is not None and high < low:
         high = low = None
@@ -108,6 +109,16 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
         day_low=low,
         volume=_above_zero(row.get("volCcy24h")),
     )
+
+
+def _usual(row: Mapping[str, Any]) -> float | None:
+    """What the price must be near to: the middle of what else the ticker says of the last 24 hours' prices."""
+    said = [_above_zero(row.get(name)) for name in ("open24h", "sodUtc0", "sodUtc8")]
+    amount, turnover = _above_zero(row.get("vol24h")), _above_zero(row.get("volCcy24h"))
+    if amount is not None and turnover is not None:
+        said.append(turnover / amount)
+    known = [price for price in said if price is not None]
+    return median(known) if known else None
 
 
 def _above_zero(value: object) -> float | None:

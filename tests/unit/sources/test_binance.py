@@ -92,6 +92,17 @@ def test_a_ticker_has_its_price_its_change_of_24_hours_and_its_turnover():
     )
 
 
+def test_a_ticker_on_another_scale_is_noticed_by_what_it_says_beside_its_prices():
+    scaled = {k: f"{float(ticker()[k]) * 1000:.8f}" for k in ("lastPrice", "openPrice", "highPrice", "lowPrice")}
+    assert list(parse_tickers([ticker(**scaled)], [BTC], NOW).refused) == ["BTC"]
+
+
+def test_what_is_on_another_scale_beside_the_price_is_left_out():
+    (quote,) = parse_tickers([ticker(openPrice="77.14", highPrice="77400000", lowPrice="0")], [BTC], NOW).quotes
+    assert (quote.price, quote.previous_close, quote.change_pct) == (76872.04, None, None)
+    assert (quote.day_high, quote.day_low) == (None, None)
+
+
 def test_the_ticker_of_one_symbol_is_an_object():
     assert parse_tickers(ticker(), [BTC], NOW) == parse_tickers([ticker()], [BTC], NOW)
 
@@ -109,7 +120,7 @@ def test_other_symbols_are_passed_over_and_of_two_tickers_the_later_counts():
         ({"lastPrice": "-76872.04"}, "price below 0"),
         ({"lastPrice": None}, "no price"),
         ({"lastPrice": "NaN"}, "no price"),
-        ({"lastPrice": "76872040.00000000"}, "price 7.6872e+07, 996.5 times the one before it"),
+        ({"lastPrice": "76872040.00000000"}, "price 7.6872e+07, 997.3 times the one before it"),
         ({"closeTime": None}, "no time"),
         ({"closeTime": 0}, "no time"),
         ({"closeTime": STAMP}, None),  # seconds in place of milliseconds: January 1970, so an old price
@@ -344,13 +355,23 @@ async def test_a_page_that_does_not_lead_on_ends_the_asking(last: Any):
     assert len(http.asked) == 1
 
 
-async def test_of_an_unknown_symbol_there_are_no_bars_and_it_is_asked_for_once():
+async def test_of_an_unknown_symbol_there_are_no_bars_and_no_request_once_it_is_known_to_be_unknown():
     http = FakeHttp(lambda url, params: SourceMalformed("binance", "/api/v3/klines", "HTTP 400: Invalid symbol."))
     binance = Binance(FixedClock(), "http://h")
-    for _ in range(2):
-        (bars,) = await binance.bars(http, [BTC], SINCE)
-        assert (bars.instrument, len(bars)) == ("BTC", 0)
-    assert len(http.asked) == 1
+    (bars,) = await binance.bars(http, [MANY[7]], SINCE)
+    assert (bars.instrument, len(bars), len(http.asked)) == ("C7", 0, 1)
+    await binance.fetch(FakeHttp(exchange("C7USDT")), MANY)
+    (bars,) = await binance.bars(http, [MANY[7]], SINCE)
+    assert (len(bars), len(http.asked)) == (0, 1)
+
+
+async def test_when_binance_knows_no_symbol_at_all_none_is_given_up():
+    clock, http = FixedClock(), FakeHttp(exchange(*(i.symbols["binance"] for i in MANY[:4])))
+    binance = Binance(clock, "http://h")
+    answer = await binance.fetch(http, MANY[:4])
+    assert (answer.quotes, len(answer.refused)) == ([], 4)
+    http.script = exchange()
+    assert len((await binance.fetch(http, MANY[:4])).quotes) == 4
 
 
 async def test_bars_before_the_first_listing_are_asked_for_once():

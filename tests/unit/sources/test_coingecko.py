@@ -13,6 +13,8 @@ from .answers import BTC, CAP, DOM, GLOBAL, NOW, PEPE, RATE_LIMIT, changed, coin
 from .fakes import FakeHttp, FixedClock
 from .hardening import check_quotes
 
+VOLUME = instrument("CRYPTO_VOLUME", Group.CRYPTO, "24/7", "USD", coingecko="global:total_volume.usd")
+
 
 def test_a_coin_has_its_price_its_change_of_24_hours_and_its_week():
     (quote,) = parse_markets([coin()], [BTC], NOW).quotes
@@ -129,6 +131,8 @@ def test_the_whole_market():
 @pytest.mark.parametrize(
     ("path", "value", "refused"),
     [
+        ("data/total_volume/usd", 8.6e13, {"CRYPTO_VOLUME": "a volume of 8.6e+13 beside the capitalisation"}),
+        ("data/total_volume/usd", 8.6e7, {"CRYPTO_VOLUME": "a volume of 8.6e+07 beside the capitalisation"}),
         ("data/total_market_cap/usd", 2.8e15, {"CRYPTO_CAP": "a capitalisation of 2.8e+15 dollars"}),
         ("data/total_market_cap/usd", None, {"CRYPTO_CAP": "no price"}),
         ("data/total_market_cap", [], {"CRYPTO_CAP": "no price"}),
@@ -139,9 +143,9 @@ def test_the_whole_market():
     ],
 )
 def test_wrong_numbers_of_the_whole_market_are_refused(path: str, value: object, refused: dict[str, str]):
-    parsed = parse_global(changed(GLOBAL, path, value), [CAP, DOM], NOW)
-    assert parsed.refused == refused
-    assert len(parsed.quotes) == 2 - len(refused)
+    parsed = parse_global(changed(GLOBAL, path, value), [CAP, DOM, VOLUME], NOW)
+    assert {id_: why for id_, why in parsed.refused.items() if id_ in refused} == refused
+    assert len(parsed.quotes) + len(parsed.refused) == 3
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"data": []}, {"data": None}])
@@ -157,7 +161,7 @@ def test_whatever_comes_gives_quotes_or_our_error():
 
 
 def test_whatever_comes_of_the_whole_market_gives_quotes_or_our_error():
-    check_quotes(parse_global, GLOBAL, [CAP, DOM], NOW)
+    check_quotes(parse_global, GLOBAL, [CAP, DOM, VOLUME], NOW)
 
 
 def both(url: str, params: dict[str, str]) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited
 from evertick.model import Group, Quote
 from evertick.sources.coinpaprika import CoinPaprika, parse_global
 
@@ -109,12 +109,3 @@ async def test_all_of_it_is_one_request():
     answer = await CoinPaprika(FixedClock(), "http://h/coinpaprika/").fetch(http, [CAP, VOLUME, SHARE])
     assert len(answer.quotes) == 3
     assert http.asked == [("http://h/coinpaprika/v1/global", {}, None)]
-
-
-async def test_what_costs_money_is_refused_and_does_not_come_back_by_asking_again():
-    paid = FakeHttp(lambda url, params: SourceMalformed("coinpaprika", "/v1/global", "HTTP 402: upgrade"))
-    with pytest.raises(SourceRefused, match="not in the free plan"):
-        await CoinPaprika(FixedClock(), "http://h").fetch(paid, [CAP])
-    missing = FakeHttp(lambda url, params: SourceMalformed("coinpaprika", "/v1/global", "HTTP 404"))
-    with pytest.raises(SourceMalformed, match="HTTP 404"):
-        await CoinPaprika(FixedClock(), "http://h").fetch(missing, [CAP])
