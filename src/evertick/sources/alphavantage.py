@@ -14,7 +14,7 @@ from typing import Any
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Bars, Clock, Instrument
 from evertick.sources.http import Getter
-from evertick.sources.keyed import Rotation, answered, as_of_day, day_of, one_by_one, priced, said, series, usable_key
+from evertick.sources.keyed import Turns, answered, as_of_day, day_of, one_by_one, priced, said, series, usable_key
 from evertick.sources.reading import Answer, change, decimal, kind, mapping, symbol_of
 
 BASE_URL = "https://www.alphavantage.co"
@@ -43,7 +43,7 @@ class AlphaVantage:
         self._clock = clock
         self._base = (base_url or BASE_URL).rstrip("/")
         self._key = usable_key(self.name, api_key)
-        self._turns = Rotation(AT_ONCE)
+        self._turns = Turns(AT_ONCE, self.every_s, clock)
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The latest price of the next instrument. Raises `SourceError`."""

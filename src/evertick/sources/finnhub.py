@@ -12,7 +12,7 @@ from datetime import datetime
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Clock, Instrument
 from evertick.sources.http import Getter
-from evertick.sources.keyed import Rotation, answered, one_by_one, priced, said, usable_key
+from evertick.sources.keyed import Turns, answered, one_by_one, priced, said, usable_key
 from evertick.sources.reading import Answer, change, instant, kind, number, symbol_of
 
 BASE_URL = "https://finnhub.io"
@@ -38,7 +38,7 @@ class Finnhub:
         self._base = (base_url or BASE_URL).rstrip("/")
         self._key = usable_key(self.name, api_key)
         self._headers = {"X-Finnhub-Token": self._key} if self._key else None
-        self._turns = Rotation(AT_ONCE)
+        self._turns = Turns(AT_ONCE, self.every_s, clock)
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The latest prices of the next 30. One that fails costs only itself; raises `SourceError` when all do."""

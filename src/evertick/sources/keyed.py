@@ -1,20 +1,22 @@
 """What the providers with a key have in common: quotas too small for every instrument in every run, and keys to keep.
 
 A free plan grants a few requests a minute and some hundred a day. A keyed source therefore asks for a few instruments in
-each run and for the next ones in the next (`Rotation`); those left for later are named in `Answer.later`.
+each run and for the next ones in the next (`Turns`); those left for later are named in `Answer.later`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from evertick.errors import SettingsError, SourceError, SourceMalformed, SourceRateLimited
-from evertick.model import Bars, Instrument, Quote, Session
+from evertick.model import Bars, Clock, Instrument, Quote, Session
 from evertick.sessions import EXCHANGES, last_close, session
 from evertick.sources import daily
+from evertick.sources.batches import merged
 from evertick.sources.reading import Answer, decimal, leapt, positive, wrong
 
 IN_A_ROW = 2
@@ -23,20 +25,30 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 _EXCERPT = 160
 
 
-class Rotation:
-    """Whose turn it is. It remembers one number, however many instruments there are."""
+class Turns:
+    """Whose turn it is: ``at_once`` instruments at most, and none again before ``every_s`` seconds have passed.
 
-    def __init__(self, at_once: int) -> None:
+    It remembers two numbers, however many instruments there are.
+    """
+
+    def __init__(self, at_once: int, every_s: float, clock: Clock) -> None:
         self._at_once = at_once
+        self._every_s = every_s
+        self._clock = clock
         self._next = 0
+        self._taken: float | None = None
 
     def take(self, instruments: Sequence[Instrument]) -> tuple[list[Instrument], tuple[str, ...]]:
-        """The next instruments, at most ``at_once``, and the ids of those whose turn comes later."""
+        """The next ones, and the ids of those whose turn comes later."""
+        now = self._clock.monotonic()
+        if self._taken is not None and now - self._taken < self._every_s:
+            return [], tuple(i.id for i in instruments)
+        self._taken = now
         if len(instruments) <= self._at_once:
             return list(instruments), ()
         start = self._next % len(instruments)
         turned = [*instruments[start:], *instruments[:start]]
-        self._next = (start + self._at_once) % len(instruments)
+        self._next = start + self._at_once
         return turned[: self._at_once], tuple(i.id for i in turned[self._at_once :])
 
 
@@ -67,14 +79,12 @@ async def one_by_one(
             in_a_row += 1
             if in_a_row == IN_A_ROW or isinstance(error, SourceRateLimited):
                 break
-    if failures and not parts:
-        raise failures[0]
-    return Answer(
-        [quote for part in parts for quote in part.quotes],
-        {id: why for part in parts for id, why in part.refused.items()},
-        failures,
-        later,
-    )
+    return replace(merged(parts, failures), later=later)
+
+
+def unknown(error: SourceError) -> bool:
+    """Whether a request failed because the provider does not know what was asked for."""
+    return error.came.startswith("HTTP 404")
 
 
 def said(message: object, secret: str | None) -> str:

@@ -15,7 +15,7 @@ from evertick.model import Bars, Clock, Instrument
 from evertick.sources.http import Getter
 from evertick.sources.keyed import (
     Raw,
-    Rotation,
+    Turns,
     answered,
     as_of_day,
     one_by_one,
@@ -54,7 +54,7 @@ class Massive:
         self._base = (base_url or BASE_URL).rstrip("/")
         self._key = usable_key(self.name, api_key)
         self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
-        self._turns = Rotation(AT_ONCE)
+        self._turns = Turns(AT_ONCE, self.every_s, clock)
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The last closes of the next three. One that fails costs only itself; raises `SourceError` when all do."""

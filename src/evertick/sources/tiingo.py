@@ -8,6 +8,7 @@ asks for 100, in rotation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote as quoted
@@ -15,7 +16,7 @@ from urllib.parse import quote as quoted
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources.http import Getter
-from evertick.sources.keyed import Raw, Rotation, day_of, priced, said, series, usable_key
+from evertick.sources.keyed import Raw, Turns, day_of, priced, said, series, unknown, usable_key
 from evertick.sources.reading import Answer, decimal, kind, mapping, number, symbol_of, written
 
 BASE_URL = "https://api.tiingo.com"
@@ -28,7 +29,6 @@ _QUOTES_BYTES = 512 << 10
 _BARS_BYTES = 2 << 20
 _LIMITED = "Error: You have run over"
 _REFUSED = ("Invalid token", "Please supply a token", "Authentication credentials", "Not authorized")
-_UNKNOWN = "Not found"
 
 
 class Tiingo:
@@ -47,24 +47,30 @@ class Tiingo:
         self._base = (base_url or BASE_URL).rstrip("/")
         self._key = usable_key(self.name, api_key)
         self._headers = {"Authorization": f"Token {self._key}"} if self._key else None
-        self._turns = Rotation(AT_ONCE)
+        self._turns = Turns(AT_ONCE, self.every_s, clock)
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The latest prices, in one request. Raises `SourceError`."""
         asked, later = self._turns.take(instruments)
+        if not asked:
+            return Answer(later=later)
         params = {"tickers": ",".join(symbol_of(i, self.namespaces) or "" for i in asked).lower()}
         payload = await http.get_json(self.name, self._base + IEX, params, self._headers, at_most=_QUOTES_BYTES)
-        answer = parse_quotes(payload, asked, self._clock.now(), self._key)
-        return Answer(answer.quotes, answer.refused, later=later)
+        return replace(parse_quotes(payload, asked, self._clock.now(), self._key), later=later)
 
     async def bars(self, http: Getter, instruments: Sequence[Instrument], since: date) -> Sequence[Bars]:
-        """Daily bars from ``since`` on, yesterday's the newest while the market is open. Raises `SourceError`."""
+        """Daily bars from ``since`` on, yesterday's the newest while the market is open; empty ones of an unknown ticker. Raises `SourceError`."""
         return [await self._daily(http, instrument, since) for instrument in instruments]
 
     async def _daily(self, http: Getter, instrument: Instrument, since: date) -> Bars:
         path = DAILY.format(quoted((symbol_of(instrument, self.namespaces) or "").lower(), safe=""))
         params = {"startDate": (since - LOOK_BACK).isoformat(), "format": "json"}
-        payload = await http.get_json(self.name, self._base + path, params, self._headers, at_most=_BARS_BYTES)
+        try:
+            payload = await http.get_json(self.name, self._base + path, params, self._headers, at_most=_BARS_BYTES)
+        except SourceError as error:
+            if unknown(error):
+                return Bars.empty(instrument.id)
+            raise
         return parse_bars(payload, instrument, since, self._clock.now(), self._key)
 
 
@@ -115,11 +121,9 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
 def parse_bars(payload: object, instrument: Instrument, since: date, now: datetime, secret: str | None = None) -> Bars:
     """Daily bars from ``/tiingo/daily/…/prices``, adjusted for splits but, like a quote, not for dividends.
 
-    Empty where Tiingo does not know the ticker. Raises `SourceError`.
+    Raises `SourceError`.
     """
     endpoint = DAILY.format(symbol_of(instrument, Tiingo.namespaces))
-    if isinstance(payload, dict) and str(payload.get("detail")).startswith(_UNKNOWN):
-        return Bars.empty(instrument.id)
     if not isinstance(payload, list):
         raise _error(payload, endpoint, secret, "a list of days")
     return series(_split_adjusted(payload), instrument, since, now, "tiingo", endpoint)

@@ -8,13 +8,14 @@ instruments every eight minutes, in rotation, are 720 credits a day; the other 8
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
 from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources.http import Getter
-from evertick.sources.keyed import Rotation, as_of_day, day_of, priced, said, series, usable_key, zone_of
+from evertick.sources.keyed import Turns, as_of_day, day_of, priced, said, series, unknown, usable_key, zone_of
 from evertick.sources.reading import Answer, change, decimal, instant, kind, mapping, symbol_of
 
 BASE_URL = "https://api.twelvedata.com"
@@ -44,15 +45,15 @@ class TwelveData:
         self._base = (base_url or BASE_URL).rstrip("/")
         self._key = usable_key(self.name, api_key)
         self._headers = {"Authorization": f"apikey {self._key}"} if self._key else None
-        self._turns = Rotation(AT_ONCE)
+        self._turns = Turns(AT_ONCE, self.every_s, clock)
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The latest prices of the next four, in one request. Raises `SourceError`."""
         asked, later = self._turns.take(instruments)
-        params = {"symbol": self._symbols(asked)}
-        payload = await http.get_json(self.name, self._base + QUOTE, params, self._headers, at_most=_QUOTE_BYTES)
-        answer = parse_quotes(payload, asked, self._clock.now(), self._key)
-        return Answer(answer.quotes, answer.refused, answer.failures, later)
+        if not asked:
+            return Answer(later=later)
+        payload = await self._get(http, QUOTE, {"symbol": self._symbols(asked)}, _QUOTE_BYTES)
+        return replace(parse_quotes(payload, asked, self._clock.now(), self._key), later=later)
 
     async def bars(self, http: Getter, instruments: Sequence[Instrument], since: date) -> Sequence[Bars]:
         """Daily bars from ``since`` on, adjusted for splits, of four instruments at most. Raises `SourceError`."""
@@ -62,8 +63,17 @@ class TwelveData:
             "start_date": (since - LOOK_BACK).isoformat(),
             "outputsize": "5000",
         }
-        payload = await http.get_json(self.name, self._base + SERIES, params, self._headers, at_most=_SERIES_BYTES)
+        payload = await self._get(http, SERIES, params, _SERIES_BYTES)
         return parse_series(payload, instruments, since, self._clock.now(), self._key)
+
+    async def _get(self, http: Getter, path: str, params: Mapping[str, str], at_most: int) -> Any:
+        """The answer; that no symbol is known comes with HTTP 404 or with 200, and is read as with 200."""
+        try:
+            return await http.get_json(self.name, self._base + path, params, self._headers, at_most=at_most)
+        except SourceError as error:
+            if unknown(error):
+                return {"code": _UNKNOWN, "message": "", "status": "error"}
+            raise
 
     def _symbols(self, instruments: Sequence[Instrument]) -> str:
         return ",".join(symbol_of(i, self.namespaces) or "" for i in instruments)
