@@ -81,8 +81,6 @@ async def broken(kind: str, provider: Provider, market: Market, request: Request
         return Severed(kind)
     if kind == "hang":
         return Severed("close", after=HANG)
-    if kind == "endless":
-        return _Unbounded(_endless(request), media_type=JSON)
     if kind == "late":
         await _wait(request, LATE)
         return respond(request, await handler())
@@ -133,29 +131,33 @@ def _fixed(kind: str, request: Request) -> Response | None:
             return Response("Edge: Too Many Requests", 429, media_type="text/plain")
         case "204":
             return Response(status_code=204)
-        case "empty":
-            return Response(b"", 200, media_type=JSON)
         case "redirect":
             return Response(
                 status_code=302, headers={"location": "/consent.yahoo.com/v2/collectConsent?sessionId=simulated"}
             )
         case "loop":
             return Response(status_code=302, headers={"location": str(request.url)})
-        case "deep":
-            return Response(b"[" * 200_000 + b"]" * 200_000, media_type=JSON)
         case "dtd":
             return Response(_DTD, media_type=XML)
-        case "bomb":
-            return Response(_bomb(), headers={"content-encoding": "gzip"}, media_type=JSON)
-        case "badgzip":
-            return Response(b"\x1f\x8b" + b"not gzip at all" * 8, headers={"content-encoding": "gzip"}, media_type=JSON)
     return None
 
 
 def _damaged(kind: str, request: Request, answer: Answer) -> Response:
-    """The right answer, and something happens to its bytes."""
+    """The right answer, and something happens to its bytes; or others in their place, of the same type."""
     body, media = body_of(answer), answer.media
     match kind:
+        case "empty":
+            return Response(b"", media_type=media)
+        case "endless":
+            return _Unbounded(_endless(request, body), media_type=media)
+        case "deep":
+            return Response(_deep(media), media_type=media)
+        case "bomb":
+            return Response(_bomb(), headers={"content-encoding": "gzip"}, media_type=media)
+        case "badgzip":
+            return Response(
+                b"\x1f\x8b" + b"not gzip at all" * 8, headers={"content-encoding": "gzip"}, media_type=media
+            )
         case "truncated":
             return body_response(request, body[: len(body) // 2], media=media)
         case "html":
@@ -199,6 +201,14 @@ def _echo(request: Request) -> dict[str, str]:
     }
 
 
+def _deep(media: str) -> bytes:
+    if "xml" in media:
+        return b"<r>" * 200_000 + b"</r>" * 200_000
+    if "csv" in media:
+        return b'Date,Close\n"' + b"9" * 400_000 + b'",1\n'
+    return b"[" * 200_000 + b"]" * 200_000
+
+
 @cache
 def _bomb() -> bytes:
     """A gzip stream of "[", 64 MB of spaces and "]", made from one block repeated: a full flush leaves no reference back."""
@@ -237,9 +247,9 @@ async def _drip(request: Request, body: bytes) -> AsyncIterator[bytes]:
             return
 
 
-async def _endless(request: Request) -> AsyncIterator[bytes]:
-    yield b'{"chart":{"result":['
-    piece = b'{"meta":{"symbol":"^GSPC"},"timestamp":[]},' * 1500
+async def _endless(request: Request, body: bytes) -> AsyncIterator[bytes]:
+    """The answer over and over."""
+    piece = body * (65536 // len(body) + 1)
     while True:
         yield piece
         if await _wait(request, 0.002):

@@ -48,7 +48,7 @@ ANSWERED: Mapping[str, str] = {
     "empty": "status 200 with an empty body",
     "redirect": "redirect to a consent page",
     "loop": "redirect to itself",
-    "deep": "JSON nested 200,000 levels deep",
+    "deep": "JSON or XML nested 200,000 levels deep, CSV with a cell of 400 KB",
     "bomb": "a gzip body of 64 KB that unpacks to 64 MB",
     "dtd": "XML of a few hundred bytes whose entities stand for gigabytes",
     "badgzip": "a body that says gzip and is not",

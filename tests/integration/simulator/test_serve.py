@@ -42,6 +42,7 @@ async def test_it_answers_over_http(market: Market) -> None:
         ("reset", httpx2.ReadError),
         ("close", httpx2.RemoteProtocolError),
         ("garbage", httpx2.RemoteProtocolError),
+        ("badchunk", httpx2.RemoteProtocolError),
         ("tls", httpx2.RemoteProtocolError),
         ("cut", httpx2.RemoteProtocolError),
     ],
