@@ -56,9 +56,9 @@ def off_scale(price: float, share: bool) -> str | None:
     return f"a share of {price:.10g} VND" if share else f"an index of {price:.10g} points"
 
 
-def limit(instrument: Instrument) -> float:
+def limit(instrument: Instrument, symbol: str) -> float:
     """The share of the reference price by which a price may differ from it on one day: HOSE 7 %, HNX 10 %, UPCOM 15 %."""
-    return _LIMITS.get(instrument.exchange, _WIDEST)
+    return _WIDEST if symbol == "UPCOM" else _LIMITS.get(instrument.exchange, _WIDEST)
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def _index(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
     assert price is not None and as_of is not None
     if reason := off_scale(price, share=False):
         return reason
-    if previous is not None and abs(price / previous - 1) > limit(instrument):
+    if previous is not None and abs(price / previous - 1) > limit(instrument, _symbol(instrument)):
         return f"{price:g} after {previous:g}: no index moves further than its shares may"
     return Quote(
         instrument.id,
@@ -192,7 +192,8 @@ def _beyond(price: float, previous: float | None, row: Mapping[str, Any], instru
         return "no reference price"
     ceiling, floor = scaled(row.get("c"), THOUSAND), scaled(row.get("f"), THOUSAND)
     if ceiling is None or floor is None:
-        ceiling, floor = previous * (1 + limit(instrument)), previous * (1 - limit(instrument))
+        far = limit(instrument, _symbol(instrument))
+        ceiling, floor = previous * (1 + far), previous * (1 - far)
     if not previous * (1 - FIRST_DAY_LIMIT) <= floor <= previous <= ceiling <= previous * (1 + FIRST_DAY_LIMIT):
         return f"floor {floor:g}, reference {previous:g}, ceiling {ceiling:g} do not fit together"
     if not floor <= price <= ceiling:

@@ -19,7 +19,7 @@ from evertick.sources.vietnam import (
     read_bars,
 )
 
-from .vietnamese import DAYS, FPT, NOW, SHARE, SHS, VNINDEX, VOLUME, instrument, local
+from .vietnamese import DAYS, FPT, NOW, SHARE, SHS, UPCOM, VNINDEX, VOLUME, instrument, local
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_shares_and_indices_are_told_apart_by_currency_and_code():
         "XSTC",
         "XSTC",
     ]
-    assert [limit(i) for i in (FPT, SHS, instrument("X", "24/7"))] == [0.07, 0.10, 0.15]
+    assert [limit(i, i.id) for i in (FPT, SHS, UPCOM, instrument("X", "24/7"))] == [0.07, 0.10, 0.15, 0.15]
 
 
 @pytest.mark.parametrize(
