@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
+from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -29,6 +30,9 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 xmlns="http://www.ecb.int/vocabulary/2002-08-01/eurofxref"><gesmes:subject>Reference rates</gesmes:subject>\
 <gesmes:Sender><gesmes:name>European Central Bank</gesmes:name></gesmes:Sender><Cube>"""
 _TAIL = "</Cube></gesmes:Envelope>"
+_KEPT = 200
+"""Days of a market whose rates are remembered: computing the 62 of a file takes 0.15 s."""
+_rows: WeakKeyDictionary[Market, dict[date, str]] = WeakKeyDictionary()
 
 
 def newest(at: float) -> date:
@@ -69,9 +73,13 @@ async def _cubes(market: Market, last: date, days: int) -> AsyncIterator[str]:
     first = max(last.toordinal() - days + 1, FIRST_DAY.toordinal())
     for ordinal in reversed(hours("TARGET").days(first, last.toordinal())):
         day = date.fromordinal(ordinal)
-        rows = "".join(f'<Cube currency="{code}" rate="{rate}"/>' for code, rate in rates(market, day))
-        yield f'<Cube time="{day}">{rows}</Cube>'
-        await asyncio.sleep(0)
+        kept = _rows.setdefault(market, {})
+        if day not in kept:
+            if len(kept) >= _KEPT:
+                kept.clear()
+            kept[day] = "".join(f'<Cube currency="{code}" rate="{rate}"/>' for code, rate in rates(market, day))
+            await asyncio.sleep(0)
+        yield f'<Cube time="{day}">{kept[day]}</Cube>'
 
 
 ROUTES: Sequence[RouteOf] = (

@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median
 
 from evertick.model import SPARK_POINTS, Bars, Group, Instrument, Quote
-from evertick.sources.reading import BELOW_ZERO, NEAR_ZERO, fallen, leapt, spark, wrong
+from evertick.sources.reading import BELOW_ZERO, LARGEST, NEAR_ZERO, fallen, leapt, spark, wrong
 
 Row = tuple[int, float, float, float, float, float]
 """Day (ordinal), open, high, low, close, volume; NaN where there is none, the close excepted."""
@@ -38,7 +38,9 @@ def row(
     An open, high or low that is a placeholder 0 or on another scale than the close is NaN, and so are a high and a low
     that contradict each other.
     """
-    if close is None or (close < 0 and instrument.group not in BELOW_ZERO):
+    if close is None or abs(close) > LARGEST:
+        return None
+    if close < 0 and (instrument.group not in BELOW_ZERO or fallen(instrument, close, None)):
         return None
     if close == 0 and instrument.group is not Group.RATES:
         return None
@@ -112,6 +114,8 @@ def newest(
     last, *_ = reversed(line)
     price, as_of = line[last], at(date.fromordinal(last))
     recent = list(line.values())[-SPARK_POINTS:]
+    if not any(recent):
+        return "price 0"
     if reason := wrong(instrument, price, as_of, now, median(recent[:-1]) if len(recent) > 1 else None):
         return reason
     if as_of < now - oldest:

@@ -21,6 +21,10 @@ LEAP = 300.0
 
 BELOW_ZERO = frozenset({Group.RATES, Group.COMMODITIES})
 """Whose prices may be negative."""
+LOWEST_YIELD = -3.0
+"""Percent. No yield and no spread between two has been lower in fifty years: below, the sign is wrong."""
+LARGEST = 1e18
+"""No price is above this in any currency: all crypto assets together are 1e17 dong."""
 NEAR_ZERO = 0.5
 """A yield of exactly 0 is believed next to yields below this, in percent; elsewhere 0 stands for "not known"."""
 
@@ -119,6 +123,8 @@ def wrong(
     """Why a price cannot be right; ``None`` if it can. ``usual`` is what it must be on one scale with."""
     if price is None:
         return "no price"
+    if abs(price) > LARGEST:
+        return f"price {price:g}"
     if price == 0 and not (instrument.group is Group.RATES and usual is not None and usual < NEAR_ZERO):
         return "price 0"
     if price < 0 and (instrument.group not in BELOW_ZERO or fallen(instrument, price, usual)):
@@ -159,6 +165,8 @@ def fallen(instrument: Instrument, price: float, usual: float | None) -> bool:
 
     (Oil did close at −37 in 2020, after 18.)
     """
+    if instrument.group is Group.RATES and price < LOWEST_YIELD:
+        return True
     if usual is None or usual <= NEAR_ZERO:
         return False
     return (instrument.group is Group.RATES and usual > 2 * NEAR_ZERO) or abs(price + usual) < 0.2 * usual

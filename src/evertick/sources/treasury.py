@@ -54,23 +54,26 @@ class Treasury:
         return quotes(curve, instruments, self._clock.now())
 
     async def bars(self, http: Getter, instruments: Sequence[Instrument], since: date) -> Sequence[Bars]:
-        """Daily bars with a close alone; a request for every year since ``since``. Raises `SourceError`."""
+        """Daily bars with a close alone; a request for every year since ``since``. Raises `SourceError`.
+
+        A file that does not reach back to January is half a file: that would leave a gap for good.
+        """
         today = self._today()
-        curve = await self._curve(http, min(since.year, today.year), today)
+        curve = await self._curve(http, min(since.year, today.year), today, whole=True)
         return [bars(curve, instrument, since, self._clock.now()) for instrument in instruments]
 
-    async def _curve(self, http: Getter, first: int, today: date) -> Curve:
+    async def _curve(self, http: Getter, first: int, today: date, *, whole: bool = False) -> Curve:
         """Of the years from ``first`` on, one after the other. The file of a year that has just begun may not be there."""
-        whole: dict[str, dict[int, float]] = {}
+        found: dict[str, dict[int, float]] = {}
         for year in range(max(first, FIRST_YEAR), today.year + 1):
             try:
-                _join(whole, await self._year(http, year))
+                _join(found, await self._year(http, year, whole))
             except SourceMalformed:
-                if not whole or year < today.year or today.timetuple().tm_yday > _FIRST_FILE:
+                if not found or year < today.year or today.timetuple().tm_yday > _FIRST_FILE:
                     raise
-        return whole
+        return found
 
-    async def _year(self, http: Getter, year: int) -> Curve:
+    async def _year(self, http: Getter, year: int, whole: bool) -> Curve:
         endpoint = CURVE.format(year=year)
         params = {
             "type": "daily_treasury_yield_curve",
@@ -79,7 +82,11 @@ class Treasury:
             "_format": "csv",
         }
         body = await http.get_text(self.name, self._base + endpoint, params, form="csv", at_most=_BYTES)
-        return parse_curve(body, endpoint)
+        curve = parse_curve(body, endpoint)
+        oldest = date.fromordinal(min(day for values in curve.values() for day in values))
+        if whole and oldest > date(year, 1, _FIRST_FILE):
+            raise SourceMalformed(self.name, endpoint, f"rows back to {oldest} only", expected=f"all of {year}")
+        return curve
 
     def _today(self) -> date:
         return self._clock.now().astimezone(NEW_YORK).date()
@@ -96,23 +103,21 @@ def parse_curve(body: bytes, endpoint: str = CURVE) -> Curve:
         raise SourceMalformed("treasury", endpoint, f"columns {plain(columns)}", expected="Date, 1 Mo, …")
     dated = columns.index("Date")
     curve: dict[str, dict[int, float]] = {name: {} for n, name in enumerate(columns) if n != dated}
-    days = 0
     for cells in rows:
         if (day := us_day(cells[dated])) is None:
             continue
-        days += 1
         for name, cell in zip(columns, cells, strict=True):
             value = decimal(cell)
             if name in curve and value is not None and _YIELDS[0] < value < _YIELDS[1]:
                 daily.put(curve[name], day, value)
-    if not days:
-        raise SourceMalformed("treasury", endpoint, "no day", expected="a row a day, as 11/23/2026")
+    if not any(curve.values()):
+        raise SourceMalformed("treasury", endpoint, "no yield of any day", expected="a row a day, as 11/23/2026")
     return curve
 
 
-def _join(whole: dict[str, dict[int, float]], year: Curve) -> None:
+def _join(found: dict[str, dict[int, float]], year: Curve) -> None:
     for name, values in year.items():
-        whole.setdefault(name, {}).update(values)
+        found.setdefault(name, {}).update(values)
 
 
 def quotes(curve: Curve, instruments: Sequence[Instrument], now: datetime) -> Answer:

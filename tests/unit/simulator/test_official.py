@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from evertick.simulator import Faults, Market, MarketClock, create_app
+from evertick.simulator import Faults, Market, MarketClock, cboe, create_app
 from unit.simulator.samples import INSTRUMENTS, instrument
 
 EVENING = datetime(2026, 11, 25, 23, 30, tzinfo=UTC)
@@ -194,8 +194,7 @@ async def history(client: httpx2.AsyncClient, name: str) -> list[dict[str, str]]
 async def test_a_history_has_every_day_of_the_market_oldest_first(client: httpx2.AsyncClient, market: Market):
     found = await history(client, "VIX")
     vix = market.instruments["VIX"]
-    first = market.traits(vix).first_day
-    whole = market.columns(vix, first, date(2026, 11, 25).toordinal())
+    whole = market.columns(vix, cboe.FIRST_DAY, date(2026, 11, 25).toordinal())
     assert [row["DATE"] for row in found] == [f"{date.fromordinal(day):%m/%d/%Y}" for day in whole.days]
     for name in ("open", "high", "low", "close"):
         assert [float(row[name.upper()]) for row in found] == getattr(whole, name)

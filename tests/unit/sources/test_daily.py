@@ -87,6 +87,10 @@ def test_the_newest_value_is_a_quote_with_the_value_before_it():
     assert quote.spark == tuple(range(108, 140))
 
 
+def test_0_on_every_day_is_no_yield():
+    assert daily.newest(US3M, "test", series(0.0, 0.0, 0.0), at, NOW, daily.WITHIN) == "price 0"
+
+
 def test_a_yield_that_was_0_has_no_change_in_percent():
     quote = daily.newest(US3M, "test", series(0.01, 0.0, 0.02), at, NOW, daily.WITHIN)
     assert not isinstance(quote, str)

@@ -90,8 +90,8 @@ def test_rows_out_of_order_and_twice_change_nothing_and_two_yields_of_a_day_are_
         (b"Date\n11/20/2026\n", "columns Date"),
         (b"Day,10 Yr\n11/20/2026,4.1\n", "columns Day, 10Yr"),
         (b"Date,10 Yr,10 Yr\n11/20/2026,4.1,4.2\n", "columns Date, 10Yr, 10Yr"),
-        (b"Date,10 Yr\n", "no day"),
-        (b"Date,10 Yr\n2026-11-20,4.1\n", "no day"),
+        (b"Date,10 Yr\n", "no yield of any day"),
+        (b"Date,10 Yr\n2026-11-20,4.1\n", "no yield of any day"),
         (FILE[:-8], "a table that breaks off"),
     ],
 )
@@ -127,7 +127,7 @@ def asked(http: FakeHttp) -> list[str]:
     return [params["field_tdr_date_value"] for _, params, _ in http.asked]
 
 
-def of_year(last: date, count: int = 40) -> bytes:
+def of_year(last: date, count: int = 262) -> bytes:
     """The rows of the year of ``last`` among the ``count`` weekdays before it."""
     newest = weekdays(count, last)[::-1]
     rows = [(day, "3.90", "4.10", f"{4 + day.day / 100:.2f}") for day in newest if day.year == last.year]
@@ -172,6 +172,16 @@ async def test_round_new_year_the_year_before_is_read_too(
     (quote,) = answer.quotes
     assert (quote.as_of.date(), len(quote.spark)) == (newest, line)
     assert quote.previous_close is not None
+
+
+async def test_half_a_file_is_good_for_quotes_and_not_for_bars():
+    body = of_year(date(2026, 11, 20))
+    half = body[: body.index(b"06/16/2026") - 1]  # where a row ends
+    treasury = Treasury(FixedClock(), "http://h")
+    assert len((await treasury.fetch(years(_2026=half), [US10Y])).quotes) == 1
+    with pytest.raises(SourceMalformed) as caught:
+        await treasury.bars(years(_2026=half), [US10Y], date(2026, 9, 1))
+    assert caught.value.came == "rows back to 2026-06-17 only"
 
 
 async def test_the_year_is_that_of_new_york():
