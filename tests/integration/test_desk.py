@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from evertick import universe
 from evertick.app import Server, open_server
 from evertick.errors import DataFolderInUse, NotFound
-from evertick.model import Outcome, SlotState
+from evertick.model import Outcome, Quote, SlotState
 from evertick.settings import Settings, SourceSettings, load
 from evertick.simulator import Faults, Market, base_urls, serve
+from evertick.sources.history import PER_RUN
 
 
 @pytest.fixture
@@ -37,6 +39,18 @@ def settings(upstream: str, tmp_path: Path) -> Settings:
         job_attempts=1,
         sources={name: SourceSettings(base_url=url) for name, url in base_urls(upstream).items()},
     )
+
+
+@pytest.fixture
+def few(settings: Settings) -> Settings:
+    """Fifty instruments, so that a report takes a moment."""
+    file = settings.data_dir.parent / "few.csv"
+    chosen = [i for i in universe.load(None) if "yahoo" in i.symbols and i.exchange == "XNYS"][:50]
+    rows = "".join(
+        f"{i.id},{i.id},{i.group},{i.region},{i.currency},XNYS,2,yes,yahoo={i.symbols['yahoo']}\n" for i in chosen
+    )
+    file.write_text(f"id,name,group,region,currency,exchange,decimals,core,symbols\n-*\n{rows}")
+    return settings.model_copy(update={"universe": file})
 
 
 @pytest.fixture(params=["sqlite and embedded", "postgresql and redis"])
@@ -147,14 +161,65 @@ async def test_a_server_that_stops_hands_its_report_back_and_shows_nothing_of_it
         assert outcomes == {"save_report": Outcome.CANCELLED, "report": Outcome.CANCELLED}
 
 
-async def test_housekeeping_prunes_by_the_settings(settings: Settings) -> None:
-    few = settings.model_copy(update={"retention": settings.retention.model_copy(update={"reports": 1})})
+async def test_the_quotes_of_every_refresh_are_kept(stored: Settings) -> None:
+    async with open_server(stored, roles=("work",)) as server:
+        first = await server.runner.run_now("refresh_indices")
+        assert first.result["stored"] == first.result["quotes"] > 100
+        again = await server.runner.run_now("refresh_indices")
+        assert again.result["stored"] < first.result["stored"], "prices of closed markets were stored again"
+        snapshot = await server.board.load()
+        quote = snapshot.quote("BTC")
+        times, prices = await server.archive.quotes.load("BTC", quote.as_of - timedelta(hours=1), quote.as_of)
+        assert (times[-1], prices[-1]) == (int(quote.as_of.timestamp()), quote.price)
+
+
+async def test_a_history_that_takes_nothing_costs_the_board_nothing(settings: Settings) -> None:
+    async with open_server(settings, roles=("work",)) as server:
+        async with server.archive.engine.begin() as connection:
+            await connection.exec_driver_sql("DROP TABLE quote_log")
+        slot = await server.runner.run_now("refresh_indices")
+        assert slot.state is SlotState.DONE
+        assert (slot.result["stored"], "quote_log" in slot.result["history"]) == (0, True)
+        assert len((await server.board.load()).quotes) == slot.result["quotes"] > 100
+        assert {r.outcome for r in (await server.archive.receipts.recent()).items} == {Outcome.OK}
+
+
+async def test_the_bars_of_all_instruments_come_a_few_at_a_time_and_a_report_asks_for_none_that_is_there(
+    few: Settings, faults: Faults
+) -> None:
     async with open_server(few, roles=("work",)) as server:
+        first = await server.runner.run_now("update_bars")
+        assert (first.result["asked"], first.result["failed"]) == (PER_RUN, 0)
+        assert len(await server.archive.bars.series()) == PER_RUN
+        await server.runner.run_now("update_bars")
+        assert len(await server.archive.bars.series()) == 50
+        assert (await server.runner.run_now("update_bars")).result["asked"] == 0
+        await server.runner.run_now("refresh_indices")
+        faults.replace(["all=500"])
+        made = await server.runner.run_now("report")
+        assert made.state is SlotState.DONE, made.error
+        assert not sum(faults.served.values()), "the report asked a provider"
+
+
+async def test_housekeeping_prunes_by_the_settings(few: Settings) -> None:
+    one = few.model_copy(update={"retention": few.retention.model_copy(update={"reports": 1})})
+    async with open_server(one, roles=("work",)) as server:
         first = (await server.runner.run_now("report")).result["report"]
         second = (await server.runner.run_now("report")).result["report"]
+        now = server.clock.now()
+        for days in (3, 40, 50):
+            at = now - timedelta(days=days)
+            await server.archive.quotes.add(at, [Quote("SPX", 1.0, at, "yahoo")])
+        await server.archive.quotes.compact(at_least=1)
+        for days, requests in ((31, 1), (0, 2)):
+            await server.archive.usage.add("fmp", (now - timedelta(days=days)).date(), requests)
         kept = await server.runner.run_now("housekeeping")
         assert kept.state is SlotState.DONE, kept.error
         assert kept.result["reports"] == 1
+        assert {name: kept.result[name] for name in ("compacted", "quotes", "usage")} == {
+            "compacted": 0, "quotes": 2, "usage": 1,
+        }  # fmt: skip
+        assert (await server.archive.usage.load())["fmp"][1] == 2
         assert (await server.archive.reports.get(second)).id == second
         with pytest.raises(NotFound):
             await server.archive.reports.get(first)

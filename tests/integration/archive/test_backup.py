@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import os
 import sqlite3
+from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from evertick.archive.database import HEAD, sqlite_path
 from evertick.archive.lock import owned
 from evertick.archive.migrate import upgrade
 from evertick.errors import ArchiveError, ArchiveReadOnly, DataFolderInUse, NotFound, SchemaMismatch
-from evertick.model import ReportMeta
+from evertick.model import Bars, Quote, ReportMeta
 from servers import find
 
 Publish = Callable[..., Awaitable[ReportMeta]]
@@ -51,6 +53,15 @@ async def test_a_backup_of_a_running_archive_is_restored_elsewhere(
     archive: Archive, publish: Publish, url: str, other_url: str, tmp_path: Path, clock: Any
 ) -> None:
     meta = await publish(body=b"<p>kept</p>" * 30_000)
+    close = array("d", [100.0, 101.5])
+    bars = Bars("SPX", array("i", [739_900, 739_901]), close, close, close, close, close, source="yahoo")
+    await archive.bars.save(bars, since=date(2024, 11, 23))
+    await archive.quotes.add(clock.at, [Quote("SPX", 101.5, clock.at, "yahoo")])
+    await archive.quotes.compact(1)
+    later = clock.at + timedelta(minutes=3)
+    await archive.quotes.add(later, [Quote("SPX", 102.5, later, "yahoo")])
+    await archive.usage.add("fmp", date(2026, 11, 23), 7)
+    series = await archive.bars.series()
     file = tmp_path / "backups" / "evertick.backup"
     size = await asyncio.to_thread(backup, url, file)
     assert size == file.stat().st_size > 1000
@@ -60,7 +71,11 @@ async def test_a_backup_of_a_running_archive_is_restored_elsewhere(
         assert await restored.reports.get(meta.id) == meta
         page = b"".join([piece async for piece in restored.reports.part(meta.id, "html")])
         assert gzip.decompress(page) == b"<p>kept</p>" * 30_000
-        await restored.bars.newest()
+        assert (await restored.bars.load("SPX")).close == close
+        assert await restored.bars.series() == series
+        assert (await restored.quotes.load("SPX", clock.at, later))[1].tolist() == [101.5, 102.5]
+        assert await restored.usage.load() == {"fmp": (date(2026, 11, 23), 7)}
+        await restored.quotes.add(later, [Quote("NDX", 1.0, later, "yahoo")])  # its ids go on from there
     assert [p.name for p in file.parent.iterdir()] == [file.name]
 
 
