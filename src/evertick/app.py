@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from socket import socket
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -30,7 +31,9 @@ from evertick.jobs.runner import Runner
 from evertick.jobs.schedule import parse
 from evertick.jobs.scheduler import Scheduler
 from evertick.memory import Gauge, Keeper, settle
+from evertick.memory.account import Account
 from evertick.memory.budget import State
+from evertick.memory.inquiry import Inquiry
 from evertick.memory.restart import Restart
 from evertick.memory.watch import Watch
 from evertick.model import Clock, SystemClock
@@ -71,6 +74,8 @@ class Server:
     board: Board
     keeper: Keeper
     watch: Watch
+    account: Account
+    inquiry: Inquiry
     runner: Runner
 
     def services(self) -> Services:
@@ -84,7 +89,12 @@ class Server:
             ledger=self.archive.ledger,
             runner=self.runner,
             memory=self.keeper,
+            account=self.account,
+            timeline=self.archive.timeline,
+            inquiry=self.inquiry,
             receipts=self.archive.receipts,
+            quotes=self.archive.quotes,
+            bars=self.archive.bars,
             universe=self.universe,
             clock=self.clock,
             settings=WebSettings.of(self.settings),
@@ -162,7 +172,13 @@ async def open_server(
     async with AsyncExitStack() as stack:
         archive, board = await stack.enter_async_context(open_storage(settings, clock, instruments, own=True))
         http = await stack.enter_async_context(open_http(settings.http))
-        gauge = Gauge(lambda: archive.connections() + board.connections() + http.open_connections())
+
+        def pools() -> dict[str, int]:
+            return {
+                "database": archive.connections(), "board": board.connections(), "providers": http.open_connections()
+            }  # fmt: skip
+
+        gauge = Gauge(lambda: sum(pools().values()))
         keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)
         conductor = Conductor(http, instruments, settings.sources, clock, archive.usage)
         renderers = {name: Renderer(name, Catalogue.load(name), settings.timezone) for name in settings.locales}
@@ -183,6 +199,9 @@ async def open_server(
         stack.push_async_callback(budgeted.close)
         runner = Runner(desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat, gate=budgeted.gate)
         await stack.enter_async_context(watch.watching())
+        account = Account(archive.timeline, archive.receipts, watch, clock, ZoneInfo(settings.timezone))
+        inquiry = Inquiry(keeper.run_ended, archive.timeline, watch.process, clock, pools)
+        stack.push_async_callback(inquiry.close)
         if "work" in roles:
             if settings.mode == "embedded" and is_sqlite(archive.url):
                 await archive.ledger.reclaim(clock.now())  # the lock of the data folder says that nobody else lives
@@ -190,7 +209,7 @@ async def open_server(
             await stack.enter_async_context(runner)
         if "schedule" in roles:
             await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
-        yield Server(settings, clock, instruments, archive, board, keeper, watch, runner)
+        yield Server(settings, clock, instruments, archive, board, keeper, watch, account, inquiry, runner)
 
 
 async def run_server(

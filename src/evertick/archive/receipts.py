@@ -61,7 +61,9 @@ class ReceiptStore:
             .order_by(c.started)
         )  # fmt: skip
         async with self._engine.connect() as connection:
-            return [RunFigures(*row[:8], ok=bool(row[8])) for row in await connection.execute(query)]
+            rows = [tuple(row) for row in await connection.execute(query)]
+        names = [field.name for field in fields(RunFigures)]
+        return [RunFigures(**dict(zip(names, (*row[:-1], bool(row[-1])), strict=True))) for row in rows]
 
     async def prune(self, keep: int, older_than: datetime) -> int:
         """Delete receipts beyond the newest ``keep`` and those started before ``older_than``. Returns how many."""

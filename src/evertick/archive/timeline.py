@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,7 +46,9 @@ class TimelineStore:
         if process is not None:
             query = query.where(table.c.process == process)
         async with self._engine.connect() as connection:
-            return [MemorySample(*row) for row in await connection.execute(query)]
+            rows = [tuple(row) for row in await connection.execute(query)]
+        names = [field.name for field in fields(MemorySample)]
+        return [MemorySample(**dict(zip(names, row, strict=True))) for row in rows]
 
     async def web(self, since: datetime, until: datetime) -> list[WebReceipt]:
         """The receipts of requests by route, all minutes from ``since`` on and before ``until`` added up, by name of route.
@@ -66,8 +68,10 @@ class TimelineStore:
             .order_by(c.route)
         )  # fmt: skip
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(query)).all()
-        return [WebReceipt("", *row[:8], None if row[8] is None else int(row[8]), *row[9:]) for row in rows]
+            rows = [tuple(row) for row in await connection.execute(query)]
+        names = [field.name for field in fields(WebReceipt)]
+        found = [WebReceipt(**dict(zip(names, ("", *row), strict=True))) for row in rows]
+        return [replace(r, retained=None if r.retained is None else int(r.retained)) for r in found]
 
     async def save_diagnosis(self, at: datetime, process: str, body: Mapping[str, Any]) -> None:
         async with self._engine.begin() as connection:

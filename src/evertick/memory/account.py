@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from statistics import median
 from typing import Any, Literal, NamedTuple, Protocol
 
+from evertick.memory.budget import Budget
 from evertick.memory.growth import (
     COMPONENT_BOUND,
     EARLY_S,
@@ -118,6 +119,10 @@ class Statement:
 class Account:
     def __init__(self, timeline: Timeline, runs: Runs, watch: Watch, clock: Clock, zone: tzinfo | None = None) -> None:
         self._timeline, self._runs, self._watch, self._clock, self._zone = timeline, runs, watch, clock, zone
+
+    @property
+    def budget(self) -> Budget:
+        return self._watch.budget
 
     async def course(self, span: timedelta = DAY) -> Course:
         """The timeline of the last hour to 90 days, at the step that suits it; the newest looks, not stored yet, are in it."""

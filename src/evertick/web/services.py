@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from evertick import __version__
-from evertick.model import Bars, Clock, Instrument, Page, Receipt, ReportMeta, Slot, Snapshot
+from evertick.model import Bars, Clock, Instrument, Page, Receipt, ReportMeta, Slot, Snapshot, WebReceipt
 from evertick.settings import Settings
 
 
@@ -108,6 +108,34 @@ class Memory(Protocol):
         """The quantities of this process: `evertick.memory.Keeper.now`."""
 
 
+class Account(Protocol):
+    """The timeline of memory and the verdict on it: `evertick.memory.account.Account`."""
+
+    @property
+    def budget(self) -> Any: ...
+
+    async def course(self, span: timedelta = ..., /) -> Any: ...
+
+    async def statement(self) -> Any: ...
+
+
+class Timeline(Protocol):
+    """`evertick.archive.timeline.TimelineStore`"""
+
+    async def web(self, since: datetime, until: datetime, /) -> Sequence[WebReceipt]: ...
+
+    async def diagnoses(self, limit: int = 10, /) -> Sequence[tuple[datetime, str, Mapping[str, Any]]]: ...
+
+
+class Inquiry(Protocol):
+    """Asks who leaks: `evertick.memory.inquiry.Inquiry`."""
+
+    since: datetime | None
+
+    def start(self, runs: int, at_most_s: float, /) -> None:
+        """Raises `evertick.errors.JobRefused` while one is on."""
+
+
 class Receipts(Protocol):
     async def recent(self, limit: int = 50, cursor: str | None = None, job: str | None = None) -> Page[Receipt]: ...
 
@@ -171,6 +199,9 @@ class Services:
     ledger: Ledger
     runner: Runner
     memory: Memory
+    account: Account
+    timeline: Timeline
+    inquiry: Inquiry
     receipts: Receipts
     quotes: Quotes
     bars: DailyBars

@@ -190,6 +190,134 @@ class MemoryNow(Shape):
     limit: int | None = None
 
 
+class MemoryPoint(Shape):
+    process: str = Field(description="Host, pid and start: a process that restarts is another one.")
+    at: datetime
+    step_s: int
+    rss: int | None
+    rss_max: int | None
+    heap: int | None
+    blocks: int
+    fds: int | None
+    sockets: int | None
+    threads: int
+    tasks: int
+    connections: int | None
+    pss: int | None
+    uss: int | None
+    budget: int
+
+
+class MemoryMark(Shape):
+    at: datetime
+    kind: Literal["restart", "report", "refresh"]
+
+
+class MemoryTimeline(Shape):
+    since: datetime
+    until: datetime
+    step_s: int
+    samples: list[MemoryPoint]
+    marks: list[MemoryMark]
+
+
+class StepShape(Shape):
+    at: float
+    by: float
+
+
+class TrendShape(Shape):
+    """Bytes a day with the ends of the 95 % interval; null: not bounded by what was measured."""
+
+    per_day: float
+    low: float | None
+    high: float | None
+    span_s: float
+    points: int
+    steps: list[StepShape]
+
+
+class VerdictShape(Shape):
+    state: Literal["early", "flat", "growing", "shrinking", "unclear"]
+    text: str
+    trend: TrendShape | None
+    full_at: datetime | None
+
+
+class ComponentShape(Shape):
+    name: str
+    title: str
+    runs: int
+    measured: int = Field(description="Runs beside which nothing else ran: only they count.")
+    kept: int | None = Field(description="Bytes of heap kept by one run, the median.")
+    per_day: TrendShape | None
+    peak: int | None = Field(description="Bytes of RSS above what was there before, the median.")
+    connections: int
+    descriptors: int
+
+
+class MemoryRow(Shape):
+    what: str
+    before: str
+    after: str
+    aim: str
+    measured: float | None
+    unit: Literal["bytes", "bytes a day", "count"]
+    high: float | None
+    met: bool | None
+
+
+class BudgetShape(Shape):
+    state: Literal["ok", "tight", "over"]
+    reason: str
+    since: datetime
+    limit: int
+    restarts: list[datetime] = Field(description="Restarts in place within the last hour.")
+
+
+class MemoryStatement(Shape):
+    at: datetime
+    verdict: VerdictShape
+    heap: VerdictShape
+    rss: VerdictShape
+    components: list[ComponentShape]
+    rows: list[MemoryRow]
+    budget: BudgetShape
+
+
+class WebReceiptShape(Shape):
+    process: str
+    minute: datetime
+    route: str
+    requests: int
+    failed: int
+    cancelled: int
+    duration_s: float
+    longest_s: float
+    alone: int = Field(description="Requests beside which nothing else ran: only they are measured.")
+    retained: int | None = Field(description="Bytes of heap kept by those in all.")
+    rss_max: int | None
+    open: int
+    fds: int | None
+    tasks: int
+    connections: int | None
+
+
+class DiagnosisShape(Shape):
+    model_config = ConfigDict(extra="allow")
+
+    at: datetime
+    process: str
+    runs: int
+    complete: bool
+
+
+class Diagnoses(Shape):
+    running_since: datetime | None
+    items: list[DiagnosisShape]
+    next: str | None
+
+
 def report_shape(meta: ReportMeta) -> ReportShape:
     return ReportShape(
         id=meta.id,

@@ -20,19 +20,25 @@ from pydantic import SecretStr
 
 from evertick import universe
 from evertick.board.document import document
-from evertick.errors import BadCursor, BoardUnavailable, EvertickError, NotFound
+from evertick.errors import BadCursor, BoardUnavailable, EvertickError, JobRefused, NotFound
+from evertick.memory import Gauge
+from evertick.memory.account import Account
+from evertick.memory.watch import Watch
 from evertick.model import (
     Bars,
+    MemorySample,
     Outcome,
     Page,
     PartMeta,
     Quote,
     Receipt,
     ReportMeta,
+    RunFigures,
     Slot,
     SlotState,
     Snapshot,
     SourceStatus,
+    WebReceipt,
     report_id,
     slot_id,
 )
@@ -95,9 +101,11 @@ def quotes(seed: int = 1, at: datetime = NOW) -> tuple[Quote, ...]:
 
 
 SOURCES = (
-    SourceStatus("yahoo", "ok", 168, NOW, duration_s=0.8),
-    SourceStatus("coingecko", "resting", 47, NOW - timedelta(minutes=6), "asked us to wait", "rate_limited", NOW + timedelta(minutes=1)),
-    SourceStatus("alternative", "ok", 1, NOW),
+    SourceStatus("yahoo", "ok", 168, NOW, duration_s=0.8, title="Yahoo Finance"),
+    SourceStatus("coingecko", "resting", 0, NOW - timedelta(minutes=6), "coingecko /api/v3/coins/markets: HTTP 429: asked us to wait", "rate_limited", NOW + timedelta(minutes=1), title="CoinGecko", last_error="coingecko /api/v3/coins/markets: HTTP 429: asked us to wait", last_error_at=NOW - timedelta(minutes=3), quota=10_000, quota_left=9_412),
+    SourceStatus("alternative", "ok", 1, NOW, title="alternative.me", last_error="alternative /fng/: an HTML page 'Bad gateway', expected JSON", last_error_at=NOW - timedelta(hours=20)),
+    SourceStatus("vps", "idle", 0, NOW - timedelta(hours=6), title="VPS", note="its markets are closed"),
+    SourceStatus("tiingo", "off", title="Tiingo", note="no API key; set EVERTICK_SOURCES__TIINGO__API_KEY"),
 )  # fmt: skip
 
 
@@ -401,10 +409,77 @@ class World:
 
         return Services(
             board=self.board, document=document, reports=self.reports, ledger=self.ledger, runner=self.runner,
-            memory=Memory(), receipts=self.receipts, quotes=self.quotes,
+            memory=Memory(), account=account(self.clock), timeline=MemoryStore(), inquiry=Inquiry(), receipts=self.receipts, quotes=self.quotes,
             bars=DailyBars(), universe=universe.load(), clock=self.clock, settings=self.settings,
             ready=ready,
         )  # fmt: skip
+
+
+class MemoryStore:
+    """A day of one process that restarted at six in the morning, as the archive has it."""
+
+    async def samples(
+        self, since: datetime, until: datetime, step_s: int, process: str | None = None
+    ) -> list[MemorySample]:
+        starts = [NOW - timedelta(hours=26), NOW.replace(hour=6, minute=0)]
+        steps = int((until - since).total_seconds() // step_s)
+        found = []
+        for n in range(steps):
+            at = since + timedelta(seconds=step_s * n)
+            if at < starts[0]:
+                continue
+            start = max(s for s in starts if s <= at)
+            up = (at - start).total_seconds()
+            level = 86 + min(up, 900) / 900 * 5 + random.Random(n).gauss(0, 0.05)
+            found.append(
+                MemorySample(
+                    process=f"desk/42/{int(start.timestamp())}", at=at, step_s=step_s, rss=int(level * 2**20),
+                    rss_max=int((level + 0.8) * 2**20), heap=int((level - 70) * 2**20), blocks=450_000, fds=24, sockets=9,
+                    threads=4, tasks=14, connections=3, pss=None, uss=None, budget=256 << 20,
+                )
+            )  # fmt: skip
+        return found
+
+    async def figures(self, since: datetime) -> list[RunFigures]:
+        def runs(job: str, component: str, minutes: int, retained: int) -> list[RunFigures]:
+            last = int((NOW - max(since, NOW - timedelta(days=1))).total_seconds() / 60)
+            return [
+                RunFigures(
+                    NOW - timedelta(minutes=m), job, component, retained + m % 7, 1 << 20, 0, 0, m % 60 == 0, True
+                )
+                for m in range(last - last % minutes, 0, -minutes)
+            ]
+
+        found = runs("refresh_indices", "indices", 3, -3) + runs("save_report", "save", 200, 900)
+        return sorted(found + runs("report", "auto_report", 200, 500), key=lambda f: f.started)
+
+    async def web(self, since: datetime, until: datetime) -> list[WebReceipt]:
+        return [
+            WebReceipt("", since, route, requests, 0, 1, 0.4, 0.02, requests // 2, -200, 92 << 20, 0, 24, 14, 3)
+            for route, requests in (("/", 40), ("/api/v1/indices", 900), ("/api/v1/indices/stream", 12))
+        ]
+
+    async def diagnoses(self, limit: int = 10) -> list[tuple[datetime, str, Mapping[str, Any]]]:
+        grown = {"what": "evertick/board/poll.py:71", "count": 12, "size": 4096}
+        body = {
+            "started": (NOW - timedelta(hours=3)).isoformat(), "duration_s": 900.0, "runs": 5, "complete": True,
+            "heap_delta": 6000, "lines": [grown], "types": [{"what": "Quote", "count": 12, "size": None}],
+            "descriptors": [], "tasks": [], "pools": {"database": 1}, "tracer_bytes": 2_000_000, "tracer_s": 0.2,
+        }  # fmt: skip
+        return [(NOW - timedelta(hours=3), "desk/42/1", body)]
+
+
+class Inquiry:
+    since: datetime | None = None
+
+    def start(self, runs: int, at_most_s: float) -> None:
+        if self.since is not None:
+            raise JobRefused("A memory diagnosis has been running since 14:30 UTC.")
+        self.since = NOW
+
+
+def account(clock: Clock) -> Account:
+    return Account(MemoryStore(), MemoryStore(), Watch(Gauge(), 256 << 20, clock, process="desk/42/1"), clock)
 
 
 def world(*, token: str | None = None, filled: bool = True, **settings: Any) -> World:

@@ -44,7 +44,7 @@ async def test_every_route_that_changes_something_is_guarded(calls, guarded):
     async with calls(guarded) as client:
         schema = (await client.get("/openapi.json")).json()
         writing = [path for path, methods in schema["paths"].items() if set(methods) - {"get"}]
-        assert sorted(writing) == ["/api/v1/indices/refresh", "/api/v1/reports"]
+        assert sorted(writing) == ["/api/v1/indices/refresh", "/api/v1/memory/diagnose", "/api/v1/reports"]
         for path in writing:
             assert (await client.post(path)).status_code == 401
             assert schema["paths"][path]["post"]["security"]
