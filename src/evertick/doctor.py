@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
+from datetime import date, timedelta
 
-from evertick import app, remote, universe
+from evertick import app, remote, sessions, universe
 from evertick.archive.database import is_sqlite, sqlite_path
 from evertick.errors import EvertickError
 from evertick.memory.gauge import limit
@@ -18,6 +19,8 @@ from evertick.sources.conductor import Conductor
 from evertick.sources.http import open_http
 
 DISK_WANTED = 1 << 30
+CALENDAR_DAYS = timedelta(days=60)
+"""So long before the end of a table of holidays the doctor complains of it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ async def _checks(settings: Settings) -> AsyncIterator[Check]:
         yield Check("universe", False, error.message, error.hint)
         return
     yield Check("universe", True, f"{len(instruments)} instruments")
+    yield calendars({i.exchange for i in instruments}, SystemClock().now().date())
     async for check in _resources(settings, instruments):
         yield check
     async for check in _sources(settings, instruments):
@@ -62,6 +66,18 @@ def _assets() -> Check:
         return Check("page assets", True, f"{len(report_css()):,} bytes of styles")
     except EvertickError as error:
         return Check("page assets", False, error.message, error.hint)
+
+
+def calendars(exchanges: Collection[str], today: date) -> Check:
+    """Whether the holidays of all ``exchanges`` that have a calendar are known for `CALENDAR_DAYS` more."""
+    ends = {code: end for code in exchanges if (end := sessions.horizon(code)) is not None}
+    soon = sorted(code for code, end in ends.items() if end - today < CALENDAR_DAYS)
+    if not soon:
+        found = f"{len(ends)} exchanges, to {min(ends.values())} at least" if ends else "none is needed"
+        return Check("holidays", True, found)
+    few = ", ".join(f"{code} {ends[code]}" for code in soon[:5]) + (" …" if len(soon) > 5 else "")
+    why = "Update Evertick. After its last day an exchange counts as open on its holidays."
+    return Check("holidays", False, f"known only to: {few}", why)
 
 
 def _folder(settings: Settings) -> Check:

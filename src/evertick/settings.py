@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     memory_restarts: int = Field(3, ge=0, le=60, description="restarts in place an hour at most; 0: never")
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    universe: Path | None = Field(None, description="a CSV file in place of the built-in instruments")
+    universe: Path | None = Field(None, description="a CSV file that changes the list of instruments")
     http: HttpSettings = HttpSettings()
     retention: RetentionSettings = RetentionSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,15 @@ def test_the_known_namespaces_are_those_of_the_built_in_sources_and_of_installed
         assert dict(i.symbols) == {"mine": "SPX"}
     finally:
         _plugins.cache_clear()
+
+
+def test_the_example_of_the_documentation_is_right():
+    page = (Path(__file__).parents[2] / "docs/how-to/choose-instruments.md").read_text("utf-8")
+    example = page.split("```\n")[2]
+    before = load()
+    after = parse(example, "mine.csv", before.instruments)
+    assert [i.id for i in after] == [i.id for i in before if i.id != "DOGE"] + ["MYFUND"]
+    assert f"the {len(before)} instruments" in page
+    table = page.partition("| namespace |")[2]
+    named = {word.partition("=")[0] for word in re.findall(r"`([a-z]+)[`=]", table)}
+    assert {n for n in NAMESPACES if any(n in i.symbols for i in before)} <= named
