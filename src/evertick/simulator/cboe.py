@@ -16,7 +16,7 @@ from evertick.simulator.market import Market
 BASE = "/cboe"
 CHICAGO = ZoneInfo("America/Chicago")
 PUBLISHED_HOUR = 17
-FIRST_DAY = date(2018, 1, 2).toordinal()
+FIRST_DAY = date(2021, 1, 4).toordinal()
 """The provider's own files go back to 1990; these are shorter, since they are computed anew for each request."""
 CLOSES_ONLY = frozenset({"VVIX"})
 """Of these the file has a column of closes, named after the index, and no others."""
