@@ -26,7 +26,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, exp, floor, log
+from math import ceil, copysign, exp, floor, inf, log, tanh
 from typing import Any
 
 from evertick.model import Group, Instrument
@@ -297,10 +297,12 @@ class Market:
         (first, a), (last, b) = block_of(day - 364), block_of(day)
         levels = [level for block in range(first, last + 1) for level in self._levels(instrument.id, block)]
         year = levels[a : len(levels) - BLOCK + 1 + b]
-        drift, reach = t.drift / _YEAR, 0.3 * t.sigma
-        trended = [level - drift * ago for level, ago in zip(year, range(len(year) - 1, -1, -1), strict=True)]
-        high, low = self._price(t, day, max(trended) + reach), self._price(t, day, min(trended) - reach)
-        return high, low
+        now, ago = _trend(t, day), _trend(t, day - len(year))
+        step = (now - ago) / len(year)
+        trended = [_within(t, level) + ago + n * step for n, level in enumerate(year, 1)]
+        reach = 0.3 * t.sigma
+        high, low = t.price * exp(max(trended) + reach), t.price * exp(min(trended) - reach)
+        return _rounded(t, high) or _least(t), _rounded(t, low) or _least(t)
 
     # --- within the day ------------------------------------------------------------------------------------------
 
@@ -391,7 +393,7 @@ class Market:
     # --- walks ---------------------------------------------------------------------------------------------------
 
     def _price(self, t: Traits, day: int, level: float) -> float:
-        return _rounded(t, t.price * exp(level + t.drift * (day - ANCHOR) / _YEAR))
+        return _rounded(t, t.price * exp(_within(t, level) + _trend(t, day))) or _least(t)
 
     def _factor(self, name: str, block: int) -> array[float]:
         return self._factors[name](block)
@@ -444,6 +446,22 @@ def _pseudo(code: str) -> Instrument:
 
 def _rounded(t: Traits, price: float) -> float:
     return snap(price, t.ticks) if t.ticks else round(price, t.decimals)
+
+
+def _within(t: Traits, level: float) -> float:
+    """A walk's level, kept within what the instrument reaches."""
+    return level if t.far == inf else t.far * tanh(level / t.far)
+
+
+def _trend(t: Traits, day: int) -> float:
+    """Natural-log points since the anchor: steady for a decade, then ever slower, since centuries are long."""
+    trend = t.drift * (day - ANCHOR) / _YEAR
+    return trend if abs(trend) < 0.5 else copysign(0.5 + 3.5 * tanh((abs(trend) - 0.5) / 3.5), trend)
+
+
+def _least(t: Traits) -> float:
+    """The smallest price there is."""
+    return t.ticks[0][1] if t.ticks else 10.0**-t.decimals
 
 
 def _tame(levels: list[float], before: float, places: Sequence[int], t: Traits) -> None:

@@ -40,6 +40,8 @@ class Traits:
     first_day: int
     """Ordinal before which there is no history."""
     week: tuple[float, ...]
+    far: float = inf
+    """How far the price gets from its trend at most, in natural-log points, in the centuries the market reaches."""
     limit: float = 0.0
     """How far a price may go from the close before, as a share of it; 0 where the exchange sets no limit."""
     ticks: Ticks = ()
@@ -222,6 +224,7 @@ def _other(instrument: Instrument, symbol: str | None) -> Traits:
         supply=supply,
         first_day=_first_day(instrument),
         week=ALWAYS if always else WEEKDAYS,
+        far=5.0 if group is Group.CRYPTO else 2.5,
         limit=_LIMITS.get(instrument.exchange, 0.0),
         ticks=_HOSE_TICKS if instrument.exchange == "XSTC" and instrument.currency == "VND" else (),
     )

@@ -322,6 +322,18 @@ def test_a_bank_buys_for_less_than_it_sells(market: Market) -> None:
         assert (transfer + sell) / 2 == pytest.approx(market.rate(code, "VND", at))
 
 
+@pytest.mark.parametrize("year", [1903, 1950, 2100, 2198])
+def test_prices_stay_prices_in_other_centuries(year: int) -> None:
+    wild = [instrument(f"C{n}", "crypto", "24/7", 8, coingecko=f"c{n}") for n in range(12)]
+    market = Market([*INSTRUMENTS, *wild], seed=5)
+    for one in market.instruments.values():
+        day = date(year, 5, 7).toordinal()
+        tick = market.tick(one, datetime(year, 5, 7, 15, tzinfo=UTC).timestamp())
+        assert 0 < tick.low <= tick.price <= tick.high < 1e12
+        if day > market.traits(one).first_day:
+            assert len({market.close(one, day - back * 30) for back in range(12)}) > 1
+
+
 # --- as a whole ------------------------------------------------------------------------------------------------------
 
 
