@@ -16,7 +16,7 @@ from math import isnan
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from evertick.errors import SourceError, SourceMalformed, SourceRateLimited
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Bars, Instrument, Quote, Session
 from evertick.sessions import EXCHANGES, last_close, next_change, session
 from evertick.sources import daily
@@ -67,7 +67,7 @@ def limit(instrument: Instrument, symbol: str) -> float:
 async def each(ask: Callable[[Instrument], Awaitable[Answer]], instruments: Sequence[Instrument]) -> Answer:
     """The answers to one request an instrument, three at a time. One that fails costs itself; raises when all do.
 
-    After a request to slow down nothing more is asked.
+    After a request to slow down, a refusal, or three failures before any answer nothing more is asked.
     """
     parts: list[Answer] = []
     failures: list[SourceError] = []
@@ -79,7 +79,9 @@ async def each(ask: Callable[[Instrument], Awaitable[Answer]], instruments: Sequ
                 parts.append(await ask(instrument))
             except SourceError as error:
                 failures.append(error)
-            if any(isinstance(failure, SourceRateLimited) for failure in failures):
+            if any(isinstance(failure, SourceRateLimited | SourceRefused) for failure in failures):
+                return
+            if not parts and len(failures) >= _AT_ONCE:
                 return
 
     async with asyncio.TaskGroup() as group:

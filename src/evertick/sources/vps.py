@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote as quoted
 
-from evertick.errors import SourceError, SourceMalformed, SourceRateLimited
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Breadth, Clock, Instrument, Quote
 from evertick.sources.http import Getter
 from evertick.sources.reading import Answer, decimal, kind, leapt, mapping, symbol_of, wrong
@@ -65,7 +65,7 @@ class Vps:
 
     async def fetch(self, http: Getter, instruments: Sequence[Instrument]) -> Answer:
         """The latest prices. Without the board of indices there is no time for anything, so its failure is raised; a batch
-        of shares that fails costs its own. After a request to slow down no further batch is asked for."""
+        of shares that fails costs its own. After a refusal or a request to slow down no further batch is asked for."""
         path = INDEX_BOARD + ",".join(CODES.values())
         board = await http.get_json(self.name, self._base + path, None, HEADERS, at_most=_INDEX_BYTES)
         now = self._clock.now()
@@ -78,7 +78,7 @@ class Vps:
                 parts.append(await self._shares(http, shares[n : n + BATCH], times))
             except SourceError as error:
                 failures.append(error)
-                if isinstance(error, SourceRateLimited):
+                if isinstance(error, SourceRateLimited | SourceRefused):
                     break
         if not indices and failures and len(parts) == 1:
             raise failures[0]

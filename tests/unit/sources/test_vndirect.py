@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evertick.errors import SourceMalformed, SourceRateLimited, SourceUnavailable
+from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
 from evertick.sources.vndirect import HEADERS, VnDirect, parse_bars, parse_quotes
 
 from .answers import SPX
@@ -138,8 +138,26 @@ async def test_an_instrument_that_fails_costs_itself():
     assert {params["resolution"] for _, params, _ in http.asked} == {"15"}
 
 
-async def test_after_a_request_to_slow_down_nothing_more_is_asked():
-    http = FakeHttp(lambda url, params: SourceRateLimited("vndirect", "/x", "HTTP 429", retry_after=7))
-    with pytest.raises(SourceRateLimited):
+@pytest.mark.parametrize(
+    "failure",
+    [
+        SourceRateLimited("vndirect", "/x", "HTTP 429", retry_after=7),
+        SourceRefused("vndirect", "/x", "HTTP 403"),
+        SourceUnavailable("vndirect", "/x", "HTTP 503"),
+    ],
+    ids=lambda failure: failure.kind,
+)
+async def test_who_does_not_want_us_is_not_asked_thirty_times(failure: SourceError):
+    http = FakeHttp(lambda url, params: failure)
+    with pytest.raises(type(failure)):
         await VnDirect(FixedClock(NOW)).fetch(http, [instrument(f"S{n}") for n in range(30)])
-    assert len(http.asked) == 3
+    assert len(http.asked) <= 5
+
+
+async def test_after_a_request_to_slow_down_what_came_is_kept():
+    limited = SourceRateLimited("vndirect", "/x", "HTTP 429", retry_after=7)
+    http = FakeHttp(lambda url, params: limited if params["symbol"] > "S2" else quarters())
+    answer = await VnDirect(FixedClock(NOW)).fetch(http, [instrument(f"S{n}") for n in range(9)])
+    assert {q.id for q in answer.quotes} == {"S0", "S1", "S2"}
+    assert set(map(type, answer.failures)) == {SourceRateLimited}
+    assert len(http.asked) <= 6
