@@ -95,6 +95,9 @@ class Conductor:
                     self._seats[listed.name] = Seat(listed, made, settings, self._clock)
                     return
                 note = f"no API key; set {variable}API_KEY"
+            except EvertickError as error:
+                log.warning("source not loaded", source=listed.name, error=error.message)
+                note = error.message
             except Exception as error:
                 log.exception("source not loaded", source=listed.name)
                 note = f"its package cannot be loaded ({type(error).__name__}); see the log"

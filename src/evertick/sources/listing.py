@@ -5,7 +5,8 @@ A source's module is imported when it is switched on, not before: a dozen keyed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -13,11 +14,19 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
+import structlog
+
+from evertick.errors import SettingsError
 from evertick.model import Bars, Clock, Instrument
 from evertick.sources.http import Getter
 from evertick.sources.reading import Answer
 
+log = structlog.get_logger()
+
 GROUP = "evertick.sources"
+_NAME = re.compile(r"[a-z][a-z0-9]{1,30}")
+"""It is part of settings (``SOURCES__<NAME>__…``) and a namespace of symbols."""
+_NEEDED = ("name", "title", "namespaces", "rate", "per_day", "every_s", "needs_key", "fetch")
 
 
 class Source(Protocol):
@@ -70,9 +79,9 @@ class Listed:
     """Of one that an installed package brings."""
 
     def load(self) -> type[Any]:
-        """Its class, imported now."""
+        """Its class, imported now. Raises `SettingsError` for a package's class that is no source, or whatever its import raises."""
         if self.point is not None:
-            return self.point.load()
+            return _checked(self.point.load(), self.name)
         module, _, name = self.where.partition(":")
         return getattr(import_module(module), name)
 
@@ -109,7 +118,43 @@ BUILT_IN = (
 
 @cache
 def sources() -> tuple[Listed, ...]:
-    """All sources in order of preference: the built-in ones, then those of installed packages by name."""
-    known = {one.name for one in BUILT_IN}
-    found = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return BUILT_IN + tuple(Listed(p.name, p.name, False, point=p) for p in found if p.name not in known)
+    """All sources in order of preference: the built-in ones, then those of installed packages by name.
+
+    A package's source that may not have its name is left out, and that is logged, once.
+    """
+    found, refused = chosen(BUILT_IN, sorted(entry_points(group=GROUP), key=lambda point: point.name))
+    for reason in refused:
+        log.warning("source refused", reason=reason)
+    return found
+
+
+def chosen(built_in: Sequence[Listed], points: Iterable[EntryPoint]) -> tuple[tuple[Listed, ...], list[str]]:
+    """``built_in`` and the sources of ``points``, and why some of these are not among them."""
+    listed = {one.name: one for one in built_in}
+    refused: list[str] = []
+    for point in points:
+        taken = listed.get(point.name)
+        if not _NAME.fullmatch(point.name):
+            refused.append(f"{_origin(point)}: '{point.name[:40]}' is no name for a source; use a-z and 0-9")
+        elif taken is not None:
+            whose = _origin(taken.point) if taken.point else "a built-in source"
+            refused.append(f"{_origin(point)}: the name '{point.name}' belongs to {whose}")
+        else:
+            listed[point.name] = Listed(point.name, point.name, False, point=point)
+    return tuple(listed.values()), refused
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"package {point.dist.name if point.dist else point.value}"
+
+
+def _checked(found: type[Any], name: str) -> type[Any]:
+    """The class that an entry point called ``name`` leads to, if it has what a `Source` has."""
+    lacks = [wanted for wanted in _NEEDED if not hasattr(found, wanted)]
+    if hasattr(found, "bars") and not hasattr(found, "bars_at_once"):
+        lacks.append("bars_at_once")
+    if lacks:
+        raise SettingsError(f"its class is no source: it lacks {', '.join(lacks)}")
+    if found.name != name:
+        raise SettingsError(f"its class is called '{found.name}', its entry point '{name}'")
+    return found
