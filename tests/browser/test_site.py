@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from evertick import universe
 from unit.web.fakes import TOKEN, World, serving, world
 
 
@@ -29,7 +30,7 @@ def empty() -> Iterator[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-@pytest.mark.parametrize("path", ["/", "/reports", "/memory", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/reports", "/sources", "/memory", "/nothing"])
 def test_pages(visitor, accessible, shifted, site, path, width, scheme):
     if path == "/nothing":
         visitor.expected.append("404 (Not Found)")
@@ -49,7 +50,7 @@ def test_signing_in_page(visitor, accessible, guarded, width, scheme):
     accessible(page)
 
 
-@pytest.mark.parametrize("path", ["/", "/reports", "/memory"])
+@pytest.mark.parametrize("path", ["/", "/reports", "/sources", "/memory"])
 def test_pages_with_nothing_to_show(visitor, accessible, empty, path):
     page = visitor.open(empty + path, width=360)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
@@ -69,7 +70,7 @@ def test_unfolded_and_read_with_a_keyboard(visitor, accessible, site, path):
 
 def test_without_scripts_everything_is_there(visitor, site):
     page = visitor.open(site + "/", javascript=False)
-    assert page.locator("[data-q]").count() == 186
+    assert page.locator("[data-q]").count() == len(universe.load()) + page.locator(".tiles li").count()
     assert page.locator("[data-q=SPX] [data-f=price]").first.inner_text() != "–"
     page.get_by_role("link", name="Reports", exact=True).first.click()
     assert page.locator(".library .card").count() == 4
@@ -103,7 +104,7 @@ def test_sign_in_write_and_sign_out(visitor):
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(url + "/")
         page.get_by_role("button", name="Refresh the quotes").click()
-        page.get_by_text("180 quotes saved.").wait_for()
+        page.get_by_text(f"{len(universe.load())} quotes saved.").wait_for()
         assert behind.runner.ran == 1
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("link", name="Sign in", exact=True).wait_for()
@@ -124,3 +125,19 @@ def test_the_reference_works_offline_under_its_policy(visitor, site, scheme):
     page.locator(".live-responses-table tbody .response-col_status").get_by_text("200", exact=True).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     assert foreign == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_sources_are_a_table_or_blocks_that_say_what_they_hold(visitor, accessible, site, width):
+    page = visitor.open(site + "/sources", width=width)
+    page.get_by_role("heading", name="Where the prices come from").wait_for()
+    row = page.locator("[data-source=coingecko]")
+    assert row.get_by_role("cell").count() == 5
+    assert "9,412 of 10,000" in row.inner_text()
+    said = page.evaluate(
+        "getComputedStyle(document.querySelector('[data-source=coingecko] td:nth-of-type(4)'), '::before').content"
+    )
+    assert said == ('"Requests left today" / ""' if width == 390 else "none")
+    assert page.get_by_role("table").count() == 1
+    page.get_by_role("link", name="Markets", exact=True).click()
+    page.locator(".credits").get_by_role("link", name="CoinGecko").wait_for()

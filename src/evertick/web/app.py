@@ -13,7 +13,7 @@ from evertick.web.auth import Access
 from evertick.web.feed import Feed
 from evertick.web.guard import Guard
 from evertick.web.metrics import Metrics, Traffic
-from evertick.web.pages import dashboard, reading, system
+from evertick.web.pages import dashboard, reading, sources, system
 from evertick.web.pages.pages import Pages
 from evertick.web.problems import add_handlers
 from evertick.web.routes import indices, jobs, memory, reports, status
@@ -70,9 +70,10 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         hosts=settings.hosts,
         max_body=settings.max_body,
         stopping=streams.stopping.is_set,
+        minutes=services.minutes,
     )
     add_handlers(app)
-    for module in (indices, reports, jobs, memory, status, dashboard, reading, system):
+    for module in (indices, reports, jobs, memory, status, dashboard, reading, sources, system):
         app.include_router(module.router)
     _describe_problems(app)
     return app

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
 
-from evertick.model import Snapshot
+from evertick.model import Snapshot, SourceStatus
 from evertick.web.minutes import route_of
 
 if TYPE_CHECKING:
@@ -122,15 +122,38 @@ class Metrics:
         yield GaugeMetricFamily("evertick_quotes", "Quotes on the board.", value=len(snapshot.quotes))
         age = max(0.0, self.now() - snapshot.as_of.timestamp())
         yield GaugeMetricFamily("evertick_snapshot_age_seconds", "Age of the board's snapshot.", value=age)
-        up = GaugeMetricFamily(
-            "evertick_source_up", "1 where the source's last run was ok or partial.", labels=("source",)
+        yield from self._sources(snapshot.sources)
+
+    def _sources(self, sources: Iterable[SourceStatus]) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        def family(name: str, help: str, *labels: str) -> GaugeMetricFamily:
+            return GaugeMetricFamily(f"evertick_source_{name}", help, labels=("source", *labels))
+
+        up = family(
+            "up", "1 where the source answers or is not needed now, 0 where it fails or rests; none of one that is off."
         )
-        quotes = GaugeMetricFamily("evertick_source_quotes", "Quotes of the source's last run.", labels=("source",))
-        for source in snapshot.sources:
-            up.add_metric((source.name,), float(source.state in ("ok", "partial")))
-            quotes.add_metric((source.name,), source.quotes)
-        yield up
-        yield quotes
+        state = family("state", "1 for the state that the source is in.", "state")
+        quotes = family("quotes", "Quotes of the source's last run.")
+        success = family("last_success_timestamp_seconds", "When the source last brought a quote.")
+        retry = family("retry_timestamp_seconds", "When a source that rests is asked again.")
+        quota = family("quota_requests", "Requests a day, where there is a daily limit.")
+        left = family("quota_left_requests", "Requests left of the day.")
+        for source in sources:
+            name = (source.name,)
+            state.add_metric((source.name, source.state), 1)
+            if source.state == "off":
+                continue
+            up.add_metric(name, float(source.state not in ("failing", "resting")))
+            quotes.add_metric(name, source.quotes)
+            if source.last_success is not None:
+                success.add_metric(name, source.last_success.timestamp())
+            if source.retry_at is not None:
+                retry.add_metric(name, source.retry_at.timestamp())
+            if source.quota is not None:
+                quota.add_metric(name, source.quota)
+                left.add_metric(name, source.quota_left or 0)
+        yield from (up, state, quotes, success, retry, quota, left)
 
 
 _MEMORY = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from evertick.model import SlotState
-from unit.web.fakes import NOW, snapshot, world
+from unit.web.fakes import NOW, SOURCES, snapshot, world
 
 
 async def test_answers_the_documented_shape(client):
@@ -20,7 +20,7 @@ async def test_answers_the_documented_shape(client):
         "id", "name", "group", "price", "change_pct", "currency", "as_of", "age_s", "fresh", "source", "session",
     }  # fmt: skip
     assert body["quotes"][0]["id"] == "SPX" and body["quotes"][0]["session"] == "open"
-    assert [s["name"] for s in body["sources"]] == ["yahoo", "coingecko", "alternative"]
+    assert [s["name"] for s in body["sources"]] == [s.name for s in SOURCES]
 
 
 async def test_adds_sparklines_on_request(client):

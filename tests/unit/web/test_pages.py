@@ -27,7 +27,7 @@ async def test_dashboard_shows_everything(client):
         "Schedules",
         "Sources",
         "Memory",
-        "coingecko",
+        "CoinGecko",
         "in 1m 35s",
     ):
         assert text in page

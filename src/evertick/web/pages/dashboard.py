@@ -15,6 +15,7 @@ from starlette.responses import Response
 from evertick.errors import ArchiveError, BoardError
 from evertick.model import Receipt
 from evertick.web.pages import views
+from evertick.web.pages.sources import credits
 from evertick.web.state import Web, web_of
 
 router = APIRouter(include_in_schema=False)
@@ -55,6 +56,7 @@ async def dashboard(request: Request, part: str = "") -> Response:
         "dashboard.html",
         market=views.market(document, web.services.universe),
         problem=problem,
+        credits=credits(quote["source"] for quote in document["quotes"]),
         **await aside(web),
     )
 
