@@ -43,7 +43,6 @@ NAMESPACES = (
     "alphavantage",
 )
 """Whose symbols the built-in sources read: their own name, ``vn`` (Vietnamese codes) and ``ticker`` (US tickers)."""
-SOURCES = ("yahoo", "coingecko", "alternative")
 REGIONS = ("americas", "europe", "asia", "africa", "world")
 LARGEST = 5_000
 """Instruments at most: what a report and a dashboard can show, and a bound on what a wrong file can cost."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from evertick.model import SPARK_POINTS, Breadth, Quote, Snapshot, SourceStatus
-from evertick.sessions import fresh, session
+from evertick.sessions import NEVER, fresh, next_change, session
 from evertick.universe import Universe
 
 SCHEMA = "evertick.market_indices/1"
@@ -36,14 +36,16 @@ def document(snapshot: Snapshot | None, universe: Universe, now: datetime, *, sp
     if snapshot is None:
         return {"as_of": None, "quotes": [], "sources": []}
     quotes = []
-    states: dict[str, str] = {}  # by exchange: a dozen of them for all the instruments
+    states: dict[str, tuple[str, str | None]] = {}  # by exchange: some dozens of them for all the instruments
     for quote in snapshot.quotes:
         instrument = universe.get(quote.id)
         if instrument is None:
             continue
         exchange = instrument.exchange
         if exchange not in states:
-            states[exchange] = session(exchange, now).value
+            change = next_change(exchange, now)
+            states[exchange] = session(exchange, now).value, None if change is NEVER else iso(change)
+        state, until = states[exchange]
         row: dict[str, Any] = {
             "id": quote.id,
             "name": instrument.name,
@@ -55,7 +57,8 @@ def document(snapshot: Snapshot | None, universe: Universe, now: datetime, *, sp
             "age_s": max(0, int((now - quote.as_of).total_seconds())),
             "fresh": fresh(quote, instrument, now),
             "source": quote.source,
-            "session": states[exchange],
+            "session": state,
+            "session_until": until,
         }
         if spark:
             row["spark"] = list(quote.spark)

@@ -43,6 +43,9 @@ class QuoteShape(Shape):
     fresh: bool = Field(description="Recent enough for the state of its session.")
     source: str
     session: Literal["open", "break", "closed", "always"]
+    session_until: datetime | None = Field(
+        description="When trading next stops or starts; null where it always goes on."
+    )
     spark: list[float] | None = Field(None, description="Recent prices, oldest first; only with `spark=true`.")
 
 

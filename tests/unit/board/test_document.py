@@ -119,6 +119,7 @@ def test_the_answer_of_the_api_has_the_shape_of_the_design():
                 "fresh": True,
                 "source": "yahoo",
                 "session": "open",
+                "session_until": "2026-11-23T21:00:00Z",
             },
             {
                 "id": "BTC",
@@ -132,6 +133,7 @@ def test_the_answer_of_the_api_has_the_shape_of_the_design():
                 "fresh": True,
                 "source": "coingecko",
                 "session": "always",
+                "session_until": None,
             },
         ],
         "sources": [

@@ -18,6 +18,7 @@ async def test_answers_the_documented_shape(client):
     assert body["as_of"] == "2026-11-24T14:30:00Z"
     assert set(body["quotes"][0]) == {
         "id", "name", "group", "price", "change_pct", "currency", "as_of", "age_s", "fresh", "source", "session",
+        "session_until",
     }  # fmt: skip
     assert body["quotes"][0]["id"] == "SPX" and body["quotes"][0]["session"] == "open"
     assert [s["name"] for s in body["sources"]] == [s.name for s in SOURCES]
