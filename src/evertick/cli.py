@@ -147,7 +147,8 @@ def poll(as_json: Json = False, data: Data = None, config: Config = None) -> Non
 
     document = run(work())
     terminal.as_json(document) if as_json else terminal.indices(document)
-    if document["sources"] and all(s["state"] not in ("ok", "partial") for s in document["sources"]):
+    asked = [s["state"] for s in document["sources"] if s["state"] not in ("idle", "off")]
+    if asked and not any(state in ("ok", "partial") for state in asked):
         raise typer.Exit(1)
 
 
@@ -161,6 +162,18 @@ def board(as_json: Json = False, data: Data = None, config: Config = None) -> No
 
     document = run(work())
     terminal.as_json(document) if as_json else terminal.indices(document)
+
+
+@cli.command()
+def sources(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+    """Show every source: its state, last success, requests left today and last error, as of the last run."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            return await client.get("/api/v1/sources")
+
+    found = run(work())
+    terminal.as_json(found) if as_json else terminal.sources(found["items"])
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------

@@ -113,8 +113,8 @@ async def _resources(settings: Settings, instruments: universe.Universe) -> Asyn
 
 async def _sources(settings: Settings, instruments: universe.Universe) -> AsyncIterator[Check]:
     async with open_http(settings.http) as http:
-        fetched = await Conductor(http, instruments, settings.sources, SystemClock()).fetch()
-    for status in fetched.statuses:
-        ok = status.state in ("ok", "partial", "off")
-        found = f"{status.state}, {status.quotes} quotes" + (f": {status.error}" if status.error else "")
-        yield Check(f"source {status.name}", ok, found, "Its last good quotes stay on the board; see its error.")
+        statuses = await Conductor(http, instruments, settings.sources, SystemClock()).probe()
+    for status in statuses:
+        ok = status.state not in ("failing", "resting")
+        why = status.error or status.note or (f"{status.quotes} quotes" if status.quotes != 1 else "1 quote")
+        yield Check(f"source {status.name}", ok, f"{status.state}: {why}", "Others stand in for it; see its error.")

@@ -141,8 +141,31 @@ def indices(document: Mapping[str, Any]) -> None:
         right=(2, 3, 5),
     )
     for source in document["sources"]:
-        error = f": {source['error']}" if source.get("error") else ""
-        say(f"{source['name']}: {source['state']}, {source['quotes']} quotes{error}")
+        if source["state"] != "off":
+            why = source.get("error") or source.get("note")
+            say(f"{source['name']}: {source['state']}, {source['quotes']} quotes{': ' + why if why else ''}")
+
+
+def sources(items: Sequence[Mapping[str, Any]]) -> None:
+    """The items of ``GET /api/v1/sources`` as a table; below it the newest error of each."""
+    if not items:
+        say("No source was asked yet; ask them with: evertick poll")
+        return
+    rows = [
+        (s["name"], s["state"], s["quotes"], when(s["last_success"]),
+         "no limit" if s["quota"] is None else f"{s['quota_left']:,} of {s['quota']:,}",
+         f"asked again at {when(s['retry_at'])}" if s["retry_at"] else s["note"] or "")
+        for s in items
+    ]  # fmt: skip
+    table(
+        "Sources, as of the last run",
+        ("source", "state", "quotes", "last success", "left today", ""),
+        rows,
+        right=(2, 4),
+    )
+    for s in items:
+        if s["last_error"]:
+            say(f"{s['name']}, {when(s['last_error_at'])}: {s['last_error']}")
 
 
 def memory(now: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:
