@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from servers import Server, find, postgres_server, redis_server
 
 settings.register_profile(
-    "quick", max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "quick", max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
     "thorough",

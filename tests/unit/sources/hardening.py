@@ -9,7 +9,7 @@ One line in an adapter's test for each of its parse functions::
         check_bars(lambda payload: parse_bars(payload, SPX, SINCE, NOW), chart_answer(), [SPX], NOW)
 
 A payload is what the parse function gets: decoded JSON, or ``bytes`` (CSV, XML). How many damaged ones are tried is
-said by the Hypothesis profile (``tests/conftest.py``): 60 by default, 2,500 with ``make test-thorough``.
+said by the Hypothesis profile (``tests/conftest.py``): 100 by default, 2,500 with ``make test-thorough``.
 
 What is asserted of every damaged payload:
 
@@ -225,7 +225,7 @@ TEXTS = (
     "2026-02-30", "9999-12-31", "0001-01-01T00:00:00+14:00", "<b>", "%s{0}", "x" * 5000,
 )  # fmt: skip
 NUMBERS = (0, -0.0, 1, -1, 1e300, -1e300, 1e-300, 10**400, math.nan, math.inf, -math.inf, 2**63, 0.1)
-FACTORS = (1000, 0.001, -1, 1e6, 1e-6)
+FACTORS = (1000, 0.001, 1000, 0.001, -1, 1e6, 1e-6, 0.6, 1.7)
 AHEAD_S = (3600, 86_400, 400 * 86_400, 9_000 * 86_400, -5 * 86_400, -400 * 86_400)
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 
@@ -320,10 +320,14 @@ def _later(value: Any, seconds: int) -> Any:
     return None
 
 
+_TO_CONTAINERS = (
+    "retyped", "emptied", "cut", "reordered", "repeated", "wrapped", "filled", "deep", "mixed", "swapped", "swapped", "later",
+    "later", "scaled",
+)  # fmt: skip
+
+
 def _broken_container(value: dict[str, Any] | list[Any], draw: Draw) -> tuple[Any, str]:
-    how = draw(
-        st.sampled_from(("retyped", "emptied", "cut", "reordered", "repeated", "wrapped", "filled", "deep", "mixed"))
-    )
+    how = draw(st.sampled_from(_TO_CONTAINERS))
     if how == "retyped":
         return draw(st.sampled_from((None, 0, 1.5, True, "", "x"))), " retyped"
     if how == "emptied":
@@ -332,18 +336,27 @@ def _broken_container(value: dict[str, Any] | list[Any], draw: Draw) -> tuple[An
         return _deep(), " nested 400 deep"
     if how == "wrapped":
         return draw(st.sampled_from(([value], {"data": value}, {"error": value}, {"0": value}))), " wrapped"
+    if how == "later":
+        seconds = draw(st.sampled_from(AHEAD_S))
+        return _everywhere(value, lambda v: _later(v, seconds)), f" with all its times {seconds} s later"
+    if how == "scaled":
+        factor = draw(st.sampled_from(FACTORS))
+        return _everywhere(value, lambda v: _scaled(v, factor)), f" with all its numbers times {factor}"
     if isinstance(value, dict):
         return _broken_object(value, how, draw)
+    one = draw(st.integers(0, len(value) - 1))
     if how == "cut":
-        at = draw(st.integers(0, len(value) - 1))
-        return value[:at], f" cut to {at}"
+        return value[:one], f" cut to {one}"
     if how == "reordered":
         return draw(st.permutations(value)) if len(value) < 12 else value[::-1], " reordered"
     if how == "repeated":
-        at = draw(st.integers(0, len(value) - 1))
-        return [*value, value[at]], f" with [{at}] repeated"
-    other = draw(st.sampled_from((None, 0, "x", [], {}, [[]], [None], math.nan, 10**400)))
-    return ([other] * len(value) if how == "filled" else [other, *value]), f" {how} with {str(other)[:20]}"
+        return [*value, value[one]], f" with [{one}] repeated"
+    if how == "swapped":
+        copy = list(value)
+        copy[one], copy[one - 1] = copy[one - 1], copy[one]
+        return copy, f" with [{one}] and the one before it swapped"
+    item = draw(st.sampled_from((None, 0, "x", [], {}, [[]], [None], math.nan, 10**400)))
+    return ([item] * len(value) if how == "filled" else [item, *value]), f" {how} with {str(item)[:20]}"
 
 
 def _broken_object(value: dict[str, Any], how: str, draw: Draw) -> tuple[Any, str]:
@@ -355,9 +368,29 @@ def _broken_object(value: dict[str, Any], how: str, draw: Draw) -> tuple[Any, st
         return dict(zip(names, [*value.values()][::-1], strict=True)), " with its values reversed"
     if how == "repeated":
         return dict.fromkeys(names, value[one]), f" with {one} in place of all"
+    if how == "swapped":
+        other = names[names.index(one) - 1]
+        return value | {one: value[other], other: value[one]}, f" with {one} and {other} swapped"
     if how == "mixed":
         return list(value.values()), " as a list"
     return {k.upper() if how == "filled" else k: v for k, v in value.items()}, " with other names"
+
+
+def _everywhere(value: Any, change: Callable[[Any], Any]) -> Any:
+    """``value`` with every leaf changed for which ``change`` gives something else than ``None``."""
+    if isinstance(value, dict):
+        return {k: _everywhere(v, change) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_everywhere(v, change) for v in value]
+    changed = change(value)
+    return value if changed is None else changed
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    """A number times ``factor``; ``None`` for times and for what is no number."""
+    if not _numeric(value) or _later(value, 0) is not None:
+        return None
+    return f"{float(value) * factor:.10f}" if isinstance(value, str) else value * factor
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
@@ -387,7 +420,7 @@ _BODIES = (
 )  # fmt: skip
 
 
-_WAYS = (*["token"] * 8, "cut", "line", "line", "cell", "cell", "bytes", "whole", "encoded", "long")
+_WAYS = (*["token"] * 8, "cut", "line", "line", "cell", "cell", "bytes", "whole", "encoded", "long", "later")
 
 
 def _broken_bytes(body: bytes, draw: Draw) -> tuple[bytes, str, bool]:
@@ -405,6 +438,9 @@ def _broken_bytes(body: bytes, draw: Draw) -> tuple[bytes, str, bool]:
     if how == "whole":
         other = draw(st.sampled_from(_BODIES))
         return other, f"in its place {other[:40]!r}", False
+    if how == "later":
+        days = draw(st.sampled_from(AHEAD_S)) // 86_400
+        return _TOKEN.sub(lambda token: _later_date(token[0], days), body), f"all dates {days} days later", False
     if how == "encoded":
         text = body.decode("utf-8", "replace")
         name = draw(st.sampled_from(("utf-16", "utf-32", "utf-8-sig", "utf-7")))
@@ -430,6 +466,17 @@ def _other_token(body: bytes, token: re.Match[bytes], draw: Draw) -> tuple[bytes
     plain = number and re.fullmatch(rb"[\w.+-]*", other) is not None
     what = f"{other[:30]!r} for {text!r} at {token.start()}"
     return body[: token.start()] + other + body[token.end() :], what, plain
+
+
+def _later_date(text: bytes, days: int) -> bytes:
+    """A date moved by ``days``, in the way it is written; what is none stays as it is."""
+    for form in ("%Y-%m-%d", "%m/%d/%Y"):
+        try:
+            moved = datetime.strptime(text.decode(), form) + timedelta(days=days)
+        except (ValueError, OverflowError):
+            continue
+        return moved.strftime(form).encode()
+    return text
 
 
 def _other_lines(body: bytes, draw: Draw) -> tuple[bytes, str]:

@@ -36,7 +36,7 @@ def read(payload: Any, instruments: Sequence[Instrument], now: datetime, *, comp
     if reason := wrong(BTC, price, as_of, now, (usual or 66000.0) if compare else None):
         return Answer((), {BTC.id: reason})
     assert price is not None and as_of is not None
-    return Answer([Quote(BTC.id, price, as_of, "test", previous_close=usual or None)])
+    return Answer([Quote(BTC.id, price, as_of, "test", previous_close=usual if usual and usual > 0 else None)])
 
 
 @pytest.fixture(autouse=True)
