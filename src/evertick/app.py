@@ -44,6 +44,7 @@ from evertick.sources.conductor import Conductor
 from evertick.sources.history import History
 from evertick.sources.http import open_http
 from evertick.universe import Universe
+from evertick.web.minutes import Minutes
 
 if TYPE_CHECKING:
     from evertick.web import Check, Services
@@ -76,6 +77,7 @@ class Server:
     watch: Watch
     account: Account
     inquiry: Inquiry
+    traffic: Minutes
     runner: Runner
 
     def services(self) -> Services:
@@ -92,6 +94,7 @@ class Server:
             account=self.account,
             timeline=self.archive.timeline,
             inquiry=self.inquiry,
+            minutes=self.traffic,
             receipts=self.archive.receipts,
             quotes=self.archive.quotes,
             bars=self.archive.bars,
@@ -183,8 +186,11 @@ async def open_server(
         conductor = Conductor(http, instruments, settings.sources, clock, archive.usage)
         renderers = {name: Renderer(name, Catalogue.load(name), settings.timezone) for name in settings.locales}
         history = History(instruments, conductor, archive.bars, clock, settings.retention.bar_days)
-        desk = Desk(settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep)
+        desk = Desk(
+            settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep, lambda: look()
+        )
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
+        traffic = Minutes(gauge.allocator.heap, keeper.busy)
         watch = Watch(
             gauge,
             keeper.limit,
@@ -194,6 +200,7 @@ async def open_server(
             restarts=restarts,
             restarts_an_hour=settings.memory_restarts if restart is not None else 0,
             changed=lambda budget: budgeted.changed(budget),
+            traffic=traffic.collect,
         )
         budgeted = Restart(watch, restart, lambda: len(runner.running), clock, reports=(REPORT,))
         stack.push_async_callback(budgeted.close)
@@ -202,6 +209,10 @@ async def open_server(
         account = Account(archive.timeline, archive.receipts, watch, clock, ZoneInfo(settings.timezone))
         inquiry = Inquiry(keeper.run_ended, archive.timeline, watch.process, clock, pools)
         stack.push_async_callback(inquiry.close)
+
+        async def look() -> bool:
+            return await inquiry.consider((await account.statement()).verdict)
+
         if "work" in roles:
             if settings.mode == "embedded" and is_sqlite(archive.url):
                 await archive.ledger.reclaim(clock.now())  # the lock of the data folder says that nobody else lives
@@ -209,7 +220,7 @@ async def open_server(
             await stack.enter_async_context(runner)
         if "schedule" in roles:
             await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
-        yield Server(settings, clock, instruments, archive, board, keeper, watch, account, inquiry, runner)
+        yield Server(settings, clock, instruments, archive, board, keeper, watch, account, inquiry, traffic, runner)
 
 
 async def run_server(

@@ -7,10 +7,11 @@ What a job had in its hands ends with its frame; what it returns is metadata. Ar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -35,6 +36,7 @@ HOUSEKEEPING_EVERY = "1h"
 DRAFTS_KEPT = timedelta(hours=1)
 BARS_SHARE = 0.4
 """How much of a report's progress bar the daily bars take."""
+WEB_RECEIPTS_KEPT = timedelta(days=7)
 USAGE_KEPT = timedelta(days=30)
 SHOWN = 300
 """Characters of an error that a result repeats."""
@@ -53,13 +55,16 @@ class Desk:
     history: History
     renderers: Mapping[str, Renderer]
     keep: Callable[[str, str, str], AbstractAsyncContextManager[Any]]
+    look_for_leaks: Callable[[], Awaitable[bool]]
+    """Begins a diagnosis if memory grows; says whether it did."""
 
     async def refresh_indices(self, job: JobContext) -> Mapping[str, Any]:
         """Fetch the markets, save the snapshot to the board, then to the history; answer with counts.
 
         The board is served whatever becomes of the history: a database that takes nothing is said in the result.
         """
-        snapshot = await poll(self.conductor.fetch, self.board, self.universe, self.clock)
+        fetch = partial(self.conductor.fetch, hurry=job.slot.trigger == "manual")
+        snapshot = await poll(fetch, self.board, self.universe, self.clock)
         failing = [s.name for s in snapshot.sources if s.state not in ("ok", "partial", "idle", "off")]
         result = {"as_of": snapshot.as_of.isoformat(), "quotes": len(snapshot.quotes), "failing": failing}
         try:
@@ -92,7 +97,9 @@ class Desk:
         }
 
     async def housekeeping(self, job: JobContext) -> Mapping[str, Any]:
-        """Prune what is older than the settings keep, in small steps; sweep drafts that nobody will finish."""
+        """Prune what is older than the settings keep, in small steps; sweep drafts that nobody will finish; look whether
+        memory grows.
+        """
         keep, now, archive = self.settings.retention, self.clock.now(), self.archive
         return {
             "drafts": await archive.reports.sweep(now - DRAFTS_KEPT),
@@ -103,6 +110,8 @@ class Desk:
             "compacted": await archive.quotes.compact(),
             "quotes": await archive.quotes.prune((now - timedelta(days=keep.quote_days)).date()),
             "usage": await archive.usage.prune((now - USAGE_KEPT).date()),
+            "timeline": await archive.timeline.prune(now, now - WEB_RECEIPTS_KEPT),
+            "looks_for_a_leak": await self.look_for_leaks(),
         }
 
     def specs(self) -> Sequence[JobSpec]:

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from evertick import __version__
 from evertick.model import Bars, Clock, Instrument, Page, Receipt, ReportMeta, Slot, Snapshot, WebReceipt
 from evertick.settings import Settings
+from evertick.web.minutes import Minutes
 
 
 class Universe(Protocol):
@@ -208,5 +209,6 @@ class Services:
     universe: Universe
     clock: Clock
     settings: WebSettings = field(default_factory=WebSettings)
+    minutes: Minutes = field(default_factory=Minutes)
     ready: Callable[[], Awaitable[Sequence[Check]]] = always_ready
     version: str = __version__
