@@ -99,13 +99,21 @@ def simulate(
     speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 1.0,
     start: Annotated[str | None, typer.Option(help="Begin at this instant, ISO 8601; default: now.")] = None,
     fail: Annotated[
-        list[str] | None, typer.Option(help="SOURCE=KIND[:SHARE], for example yahoo=429:0.3; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="SOURCE[/PART]=KIND[:SHARE][:TIME], for example yahoo=429:0.3, yahoo/chart=500:60s or all=any:0.1; "
+            "repeatable. An unknown kind lists them all."
+        ),
+    ] = None,
+    universe: Annotated[
+        Path | None,
+        typer.Option(help="A file of instruments, as EVERTICK_UNIVERSE names it; default: the built-in ones."),
     ] = None,
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run the simulator alone: it speaks the providers' own protocols on loopback, and their failures."""
-    from evertick import universe
     from evertick.simulator import serve_forever
+    from evertick.universe import load
 
     logs.configure()
 
@@ -117,8 +125,8 @@ def simulate(
     async def serving() -> None:
         work = asyncio.ensure_future(
             serve_forever(
-                universe.load(None), host=host, port=port, seed=seed, start=begin, speed=speed, fail=fail or (),
-                ready=lambda url: terminal.say(f"Simulator ready at {url}"),
+                load(universe), host=host, port=port, seed=seed, start=begin, speed=speed, fail=fail or (),
+                ready=lambda url: terminal.say(f"Simulator ready at {url} (which says how to point a server at it)"),
             )
         )  # fmt: skip
         if until_stdin_closes:  # whoever started us is gone when its end of the pipe is

@@ -65,11 +65,14 @@ def create_app(market: Market, faults: Faults | None = None) -> Starlette:
         return JSONResponse(_clock(market))
 
     async def index(request: Request) -> Response:
+        here = str(request.base_url).rstrip("/")
         lines = [
             f"Evertick's simulated market of {len(market.instruments)} instruments, seed {market.seed}.",
             "Providers:",
             *(f"  {name}: {method} {p.base}{path}" for name, p in PROVIDERS.items() for method, path, _ in p.routes),
             "Control: GET, POST /control/faults; GET /control/stats; GET, POST /control/clock",
+            "Settings of a server that asks this one:",
+            *(f"  EVERTICK_SOURCES__{name.upper()}__BASE_URL={here}{p.base}" for name, p in PROVIDERS.items()),
         ]
         return PlainTextResponse("\n".join(lines) + "\n")
 

@@ -17,6 +17,7 @@ async def test_the_front_page_says_where_things_are(client: httpx2.AsyncClient) 
     text = (await client.get("/")).text
     assert all(base in text for base in BASES.values())
     assert "/control/faults" in text
+    assert "EVERTICK_SOURCES__COINGECKO__BASE_URL=http://simulator/coingecko/api/v3\n" in text
 
 
 async def test_faults_come_into_force_and_go(client: httpx2.AsyncClient) -> None:
