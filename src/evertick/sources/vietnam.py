@@ -18,12 +18,14 @@ from zoneinfo import ZoneInfo
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Bars, Instrument, Quote, Session
-from evertick.sessions import EXCHANGES, last_close, next_change, session
+from evertick.sessions import last_close, next_change, session
 from evertick.sources import daily
 from evertick.sources.reading import AHEAD_AT_MOST, Answer, decimal, leapt, spark, thinned, wrong
 
 ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 INDICES: Final = ("VNINDEX", "VN30", "HNX", "UPCOM")
+FIRST_SESSION: Final = date(2000, 7, 28)
+"""Of Ho Chi Minh City's exchange: there are no bars before."""
 THOUSAND: Final = 1000.0
 """VND in the unit of a provider that quotes shares in thousands."""
 FIRST_DAY_LIMIT: Final = 0.40
@@ -116,9 +118,8 @@ def midnight(day: date) -> datetime:
 
 
 def calendar(instrument: Instrument) -> str:
-    """The exchange whose days count: the instrument's own if it is Vietnamese, else Ho Chi Minh City's."""
-    own = EXCHANGES.get(instrument.exchange)
-    return own.code if own is not None and own.tz == ZONE.key and not own.always else "XSTC"
+    """The exchange whose days count: ``XHNX`` (Hanoi) where the instrument says so, else ``XSTC`` (Ho Chi Minh City)."""
+    return "XHNX" if instrument.exchange == "XHNX" else "XSTC"
 
 
 def opening(exchange: str, day: date) -> datetime | None:
@@ -184,7 +185,7 @@ def read_bars(
 ) -> Bars:
     """Daily bars in VND or points, sorted, one a day, prices multiplied by ``unit``.
 
-    Rows without a close, with a day yet to come, or on another scale than those around them are dropped. Of two rows of
+    Rows without a close, of a day before the first session or yet to come, or on another scale than those around them are dropped. Of two rows of
     one day the one with more volume counts: it is the later one. Raises `SourceMalformed` where no row is usable, where
     one lies on a weekend (then all days are shifted), and where prices are in another unit than the one known.
     """
@@ -192,7 +193,7 @@ def read_bars(
     came = 0
     for day, opened, high, low, close, volume in raw:
         came += 1
-        if day is None or day > local_day(now):
+        if day is None or not FIRST_SESSION <= day <= local_day(now):
             continue
         row = daily.row(
             instrument,

@@ -16,6 +16,7 @@ from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources.http import Getter
 from evertick.sources.reading import Answer, decimal, instant, kind, leapt, symbol_of, wrong
 from evertick.sources.vietnam import (
+    FIRST_SESSION,
     THOUSAND,
     calendar,
     columns,
@@ -78,7 +79,7 @@ class VnDirect:
             if symbol is None:
                 found.append(Bars.empty(instrument.id))
                 continue
-            payload = await self._history(http, symbol, "D", midnight(since))
+            payload = await self._history(http, symbol, "D", midnight(max(since, FIRST_SESSION)))
             found.append(parse_bars(payload, instrument, since, self._clock.now()))
         return found
 
@@ -152,7 +153,7 @@ def _bars(payload: object, unit: float, exchange: str, now: datetime) -> dict[da
     found: dict[datetime, _Bar] = {}
     for stamp, _, high, low, last, traded in _rows(payload):
         at, close, volume = instant(decimal(stamp)), scaled(last, unit), decimal(traded)
-        if at is None or close is None or at > now:
+        if at is None or close is None or not midnight(FIRST_SESSION) <= at <= now:
             continue
         opened = opening(exchange, local_day(at))
         if opened is None or at < opened:
