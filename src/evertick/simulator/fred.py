@@ -23,10 +23,10 @@ DERIVED: Mapping[str, Callable[[Curve], float]] = {
     "T10Y3M": lambda c: c[120] - c[3],
     "T10YIE": lambda c: _inflation(c),
     "DFII10": lambda c: c[120] - _inflation(c),
-    "DFF": lambda c: _policy(c),
-    "SOFR": lambda c: _policy(c) + 0.03,
 }
 """Series in percent, made from the yields of a day by months to maturity."""
+POLICY = {"DFF": 0.0, "SOFR": 0.03}
+"""Percentage points above the federal funds rate."""
 _SERIES = re.compile(r"DGS(\d{1,2})(MO)?")
 
 Series = Callable[[date], float]
@@ -40,6 +40,8 @@ def series(market: Market, name: str) -> Series | None:
         return (lambda day: treasury.yields(market, day)[months]) if months in known else None
     if name in DERIVED:
         return lambda day: DERIVED[name](treasury.yields(market, day))
+    if name in POLICY:
+        return lambda day: _policy(treasury.yields(market, day.replace(day=1))) + POLICY[name]
     instrument = market.find("fred", name)
     return None if instrument is None else lambda day: market.close(instrument, day.toordinal())
 
@@ -50,7 +52,7 @@ def _inflation(curve: Curve) -> float:
 
 
 def _policy(curve: Curve) -> float:
-    """The federal funds rate: it stays within a corridor that moves by quarters of a percent."""
+    """The federal funds rate, from the yields at the beginning of a month: it moves by quarters of a percent."""
     return max(0.08, round(curve[1] * 4) / 4 - 0.12)
 
 

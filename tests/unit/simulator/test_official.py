@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -152,6 +153,17 @@ async def test_parts_of_a_yield_add_up_and_what_the_universe_has_is_there(client
     assert float(newest["SOFR"]) == pytest.approx(float(newest["DFF"]) + 0.03)
     day = date(2026, 11, 24).toordinal()
     assert float(newest["BAMLH0A0HYM2"]) == pytest.approx(market.close(market.instruments["SPREAD"], day), abs=0.006)
+
+
+async def test_the_policy_rate_stands_still_within_a_month_and_moves_by_quarters(client: httpx2.AsyncClient):
+    months: dict[str, set[float]] = {}
+    for row in await rows(client, GRAPH, id="DFF", cosd="2024-01-01"):
+        if row["DFF"]:
+            months.setdefault(row["observation_date"][:7], set()).add(float(row["DFF"]))
+    assert all(len(values) == 1 for values in months.values())
+    moves = {round((b.copy().pop() - a.copy().pop()) * 100) for a, b in pairwise(months.values())}
+    assert moves <= {-50, -25, 0, 25, 50}
+    assert 0 in moves
 
 
 @pytest.mark.parametrize("names", ["", "NOPE", "DGS10,NOPE", "DGS11"])
