@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -132,6 +133,28 @@ async def test_a_key_that_is_refused_is_said_to_be_so_and_never_shown(bench: Ben
     with pytest.raises(SourceRefused) as caught:
         await bench.make(Fred, "bad-sesame-17").fetch(bench.http, [US10Y])
     assert "sesame" not in f"{caught.value!r} {caught.value}"
+
+
+async def test_fred_is_asked_by_our_own_name_alone(bench: Bench):
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b"observation_date,DGS10\n2026-11-24,4.70\n"
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/csv\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (quote,) = (await Fred(bench.clock, f"http://127.0.0.1:{port}").fetch(bench.http, [US10Y])).quotes
+    assert quote.price == 4.7
+    (head,) = heads
+    names = [line for line in head.split(b"\r\n") if line.lower().startswith(b"user-agent:")]
+    assert len(names) == 1
+    assert b"Evertick/" in names[0]
+    assert b"Mozilla" not in names[0]
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.name)
