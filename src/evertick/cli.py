@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -22,9 +23,11 @@ from evertick.settings import Settings, load
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 report = typer.Typer(no_args_is_help=True, help="Make, list, show and export reports.")
 schedule = typer.Typer(no_args_is_help=True, help="What is due, and when.")
+memory = typer.Typer(help="Whether memory is flat, and who leaks.")
 db = typer.Typer(no_args_is_help=True, help="The database: upgrade, backfill, backup, restore.")
 cli.add_typer(report, name="report")
 cli.add_typer(schedule, name="schedule")
+cli.add_typer(memory, name="memory")
 cli.add_typer(db, name="db")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for pipes.")]
@@ -324,19 +327,86 @@ def schedule_list(as_json: Json = False, data: Data = None, config: Config = Non
     )
 
 
-@cli.command()
-def memory(as_json: Json = False, data: Data = None, config: Config = None) -> None:
-    """Show what the running server holds, and the newest receipts."""
+@memory.callback(invoke_without_command=True)
+def memory_now(
+    context: typer.Context,
+    span: Annotated[str, typer.Option("--range", help="How far back: 1h 6h 24h 7d 30d 90d.")] = "24h",
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, until Ctrl-C.")] = False,
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Show whether the memory of the server is flat: the verdict, the timeline, the components, the newest receipts."""
+    if context.invoked_subcommand is not None:
+        return
+    from evertick.terminal_memory import screen
 
-    async def work() -> tuple[dict[str, Any], dict[str, Any]]:
+    async def seen(client: remote.Remote) -> dict[str, Any]:
+        return {
+            "now": await client.get("/api/v1/memory"),
+            "statement": await client.get("/api/v1/memory/components"),
+            "timeline": await client.get("/api/v1/memory/timeline", range=span),
+            "receipts": (await client.get("/api/v1/memory/receipts", limit=8))["items"],
+        }
+
+    def drawn(found: dict[str, Any]) -> Any:
+        return screen(found["now"], found["statement"], found["timeline"], found["receipts"])
+
+    async def work() -> None:
         async with api(load(config, data_dir=data)) as client:
-            return await client.get("/api/v1/memory"), await client.get("/api/v1/memory/receipts", limit=15)
+            if not watch:
+                found = await seen(client)
+                terminal.as_json(found) if as_json else terminal.show(drawn(found))
+                return
+            from rich.live import Live
 
-    now, receipts = run(work())
+            with Live(drawn(await seen(client)), auto_refresh=False, screen=True) as live:
+                while True:
+                    await asyncio.sleep(2)
+                    live.update(drawn(await seen(client)), refresh=True)
+
+    run(work())
+
+
+@memory.command("diagnose")
+def memory_diagnose(
+    runs: Annotated[int, typer.Option(help="Runs to watch.", min=1, max=100)] = 5,
+    minutes: Annotated[float, typer.Option(help="Ends after so many minutes in any case.", min=0.1, max=120)] = 30,
+    last: Annotated[bool, typer.Option("--last", help="Show the newest one instead of making one.")] = False,
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Ask who leaks: trace what the next runs leave behind, by line, type, descriptor and task.
+
+    Python code runs about twice as slowly meanwhile. It needs a running server.
+    """
+    from evertick.terminal_memory import diagnosis
+
+    settings = load(config, data_dir=data)
+    if not last and remote.find(settings) is None:
+        raise EvertickError("no server runs on this data folder", hint="Start one with: evertick serve")
+
+    async def work() -> dict[str, Any] | None:
+        async with api(settings) as client:
+            if not last:
+                await client.post("/api/v1/memory/diagnose", {"runs": runs, "at_most_s": minutes * 60})
+                with terminal.progress("memory diagnosis", quiet=as_json, lines=True) as show:
+                    began = time.monotonic()
+                    while (found := await client.get("/api/v1/memory/diagnoses"))["running_since"] is not None:
+                        show(min(1.0, (time.monotonic() - began) / (minutes * 60)), f"waiting for {runs} runs")
+                        await asyncio.sleep(1)
+            else:
+                found = await client.get("/api/v1/memory/diagnoses")
+            return next(iter(found["items"]), None)
+
+    found = run(work())
+    if found is None:
+        raise EvertickError("no diagnosis was made yet", hint="Make one with: evertick memory diagnose")
     if as_json:
-        terminal.as_json({**now, "receipts": receipts["items"]})
+        terminal.as_json(found)
     else:
-        terminal.memory(now, receipts["items"])
+        terminal.show(*diagnosis(found))
 
 
 @cli.command()

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from evertick.memory import size
-
 
 def say(text: str) -> None:
     """One line for people, on the standard output."""
@@ -27,17 +25,28 @@ def _plain(value: Any) -> Any:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
-    from rich import box
+    show(drawn(title, columns, rows, right=right))
+
+
+def show(*what: Any) -> None:
+    """Print Rich renderables."""
     from rich.console import Console
+
+    Console().print(*what, sep="\n")
+
+
+def drawn(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> Any:
+    """A Rich table."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for n, column in enumerate(columns):
-        drawn.add_column(column, justify="right" if n in right else "left", no_wrap=n == 0)
+        made.add_column(column, justify="right" if n in right else "left", no_wrap=n == 0)
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text("–" if cell is None else str(cell)) for cell in row))
-    Console().print(drawn)
+        made.add_row(*(cell if isinstance(cell, Text) else Text("–" if cell is None else str(cell)) for cell in row))
+    return made
 
 
 def change(value: float | None) -> Any:
@@ -166,27 +175,3 @@ def sources(items: Sequence[Mapping[str, Any]]) -> None:
     for s in items:
         if s["last_error"]:
             say(f"{s['name']}, {when(s['last_error_at'])}: {s['last_error']}")
-
-
-def memory(now: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:
-    rows = [
-        ("rss", size(now["rss"]), "resident set"),
-        ("pss / uss", f"{size(now['pss'])} / {size(now['uss'])}", "proportional / private"),
-        ("heap", size(now["heap"]), f"in use; {size(now['heap_idle'])} kept by malloc for reuse"),
-        ("blocks", f"{now['blocks']:,}", "live pymalloc blocks"),
-        ("limit", size(now["limit"]), f"from the {now['limit_source']}; {now['used_pct']} % used"),
-        ("descriptors", now["fds"], f"{now['sockets']} of them sockets"),
-        ("connections", now["connections"], "open in the pools"),
-        ("tasks / threads", f"{now['tasks']} / {now['threads']}", ""),
-    ]
-    table(f"Memory of process {now['pid']}, up since {when(now['started'])}", ("quantity", "now", ""), rows, right=(1,))
-    table(
-        "Newest receipts",
-        ("started", "job", "outcome", "seconds", "retained", "peak", "rss", "fds", ""),
-        [
-            (when(r["started"]), r["job"], r["outcome"], f"{r['duration_s']:.2f}", size(r["retained"]),
-             size(r["peak_rss"]), size(r["rss_after"]), r["fds_delta"], "overlapped" if r["overlapped"] else "")
-            for r in receipts
-        ],
-        right=(3, 4, 5, 6, 7),
-    )  # fmt: skip

@@ -80,7 +80,7 @@ def test_commands_beside_a_running_server_use_it(folder: Path, against: Mapping[
         page = (folder / "out" / f"evertick-{report['id']}" / "vi.html").read_text()
         assert 'href="css.css"' in page
         assert "/assets/" not in page
-        now = json.loads(evertick("memory", "--json", cwd=folder, env=against).stdout)
+        now = json.loads(evertick("memory", "--json", cwd=folder, env=against).stdout)["now"]
         assert now["pid"] == server.process.pid
         plan = json.loads(evertick("schedule", "list", "--json", cwd=folder, env=against).stdout)
         assert {s["job"] for s in plan["schedules"]} == {"refresh_indices", "report", "housekeeping"}
