@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,35 @@ def test_every_built_in_source_is_what_its_line_says():
         assert source.every_s >= 0
         assert hasattr(source, "bars") == hasattr(source, "bars_at_once")
         source(FixedClock(), "http://h", None)
+
+
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "sources"
+HEADINGS = [
+    "Endpoint", "What it gives", "Symbols", "Limits", "Terms and attribution", "Failure forms covered", "Known weaknesses",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("listed", BUILT_IN, ids=lambda one: one.name)
+def test_every_source_has_its_page_with_the_same_headings(listed: Listed):
+    page = (DOCS / f"{listed.name}.md").read_text(encoding="utf-8")
+    assert re.findall("^## (.*)$", page, re.MULTILINE) == HEADINGS
+    assert f"`{listed.name}`" in page
+    assert not listed.needs_key or f"`EVERTICK_SOURCES__{listed.name.upper()}__API_KEY`" in page
+
+
+def test_the_table_of_the_docs_has_the_sources_in_their_order():
+    """With whether they need a key, their requests a day, and what they are asked for how often."""
+    rows = [row for row in (DOCS / "README.md").read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if ".md)" in row]
+    assert [cell[1] for cell in cells] == [f"[`{one.name}`]({one.name}.md)" for one in BUILT_IN]
+    for listed, cell in zip(BUILT_IN, cells, strict=True):
+        source = listed.load()
+        assert (cell[3] == "yes") == listed.needs_key
+        assert source.per_day is None or f"{source.per_day:,} a day" in cell[4]
+        assert re.match(rf"{source.rate[0]} (a|an|in) ", cell[4])
+        assert (cell[5].split(",")[0] == "run") == (source.every_s == 0)
+        assert [name.strip("` ") for name in cell[6].split(",")] == list(source.namespaces)
+        assert ("; bars" in cell[2]) == hasattr(source, "bars")
 
 
 def test_no_name_is_there_twice():
