@@ -63,13 +63,17 @@ class Treasury:
         return [bars(curve, instrument, since, self._clock.now()) for instrument in instruments]
 
     async def _curve(self, http: Getter, first: int, today: date, *, whole: bool = False) -> Curve:
-        """Of the years from ``first`` on, one after the other. The file of a year that has just begun may not be there."""
+        """Of the years from ``first`` on, one after the other.
+
+        The file of a year that has just begun may not be there; an earlier year's must, if all of it is wanted.
+        """
         found: dict[str, dict[int, float]] = {}
         for year in range(max(first, FIRST_YEAR), today.year + 1):
             try:
                 _join(found, await self._year(http, year, whole))
             except SourceMalformed:
-                if not found or year < today.year or today.timetuple().tm_yday > _FIRST_FILE:
+                begun = today.timetuple().tm_yday > _FIRST_FILE or not found
+                if whole if year < today.year else begun:
                     raise
         return found
 

@@ -198,6 +198,15 @@ async def test_a_missing_file_is_an_error_once_the_year_is_a_week_old():
         await Treasury(FixedClock(datetime(2027, 1, 3, 23, tzinfo=UTC)), "http://h").fetch(years(), [US10Y])
 
 
+async def test_the_year_before_is_only_needed_for_bars():
+    now, this = datetime(2027, 2, 1, 23, tzinfo=UTC), of_year(date(2027, 2, 1))
+    treasury = Treasury(FixedClock(now), "http://h")
+    (quote,) = (await treasury.fetch(years(_2027=this), [US10Y])).quotes
+    assert quote.as_of.date() == date(2027, 2, 1)
+    with pytest.raises(SourceMalformed):
+        await treasury.bars(years(_2027=this), [US10Y], date(2026, 12, 1))
+
+
 async def test_an_office_that_cannot_be_reached_is_said_to_be_so():
     http = years(_2026=SourceUnavailable("treasury", "/", "HTTP 503"))
     with pytest.raises(SourceUnavailable):
