@@ -101,6 +101,11 @@ class Manners:
     def __init__(self, rate: tuple[int, float] | None, quota: Quota) -> None:
         self.quota = quota
         self._limiter = AsyncLimiter(*rate) if rate is not None else None
+        self._rate = rate
+
+    def twice_within(self, seconds: float) -> bool:
+        """Whether two requests may be sent in so short a time."""
+        return self._rate is None or self._rate[0] > 1 or self._rate[1] < seconds
 
     async def turn(self, provider: str, url: str) -> None:
         """Wait until a request may be sent, and count it. Raises `SourceRateLimited` when the day's are used up."""
@@ -119,7 +124,8 @@ class Courteous:
         self._manners = manners
         self._budget_s = budget_s
         self._deadline = asyncio.get_running_loop().time() + budget_s
-        self._tries = tries
+        # a second try that its rate puts off beyond the end would only hide why the first one failed
+        self._tries = tries if manners.twice_within(budget_s) else 1
 
     async def get_json(
         self,

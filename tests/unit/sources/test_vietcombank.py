@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from evertick.errors import SourceMalformed
+from evertick.errors import SourceMalformed, SourceUnavailable
 from evertick.model import Quote
+from evertick.sources import courtesy
 from evertick.sources.vietcombank import Vietcombank, parse_rates
 
 from .fakes import FakeHttp, FixedClock
@@ -99,3 +100,12 @@ async def test_all_rates_come_with_one_request_every_five_minutes_at_most():
     assert len(answer.quotes) == 2
     assert http.asked == [("http://h/vietcombank/Usercontrols/TVPortal.TyGia/pXML.aspx", {"b": "10"}, None)]
     assert (Vietcombank.rate, Vietcombank.every_s) == ((1, 300.0), 300.0)
+
+
+async def test_a_request_that_fails_is_not_repeated_within_the_five_minutes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(courtesy, "JITTER_S", 0.0)
+    clock, http = FixedClock(NOW), FakeHttp(lambda url, params: SourceUnavailable("vietcombank", "/x", "HTTP 503"))
+    manners = courtesy.Manners(Vietcombank.rate, courtesy.Quota(None, clock))
+    with pytest.raises(SourceUnavailable, match="HTTP 503"):
+        await Vietcombank(clock).fetch(courtesy.Courteous(http, manners, 45.0), [USD])
+    assert len(http.asked) == 1
