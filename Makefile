@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-thorough test-tools lint format wheel bench calendars requirements clean
+.PHONY: help install demo test test-thorough test-tools lint format wheel bench bench-sources calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -70,6 +70,9 @@ bench: install .venv/dev test-tools  ## Measure a running server from outside: s
 
 calendars: .venv/calendars  ## Write the holidays of the exchanges anew, before a release
 	@PYTHONPATH=src .venv/calendars/bin/python scripts/build_calendars.py
+
+bench-sources: install .venv/dev test-tools  ## Measure a refresh against its bare requests, heap under broken answers, a backfill (ARGS="--only history")
+	@$(BIN)/python benchmarks/sources.py $(ARGS)
 
 requirements: .venv/dev  ## Resolve and pin the requirements anew
 	@scripts/lock
