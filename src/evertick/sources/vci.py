@@ -13,10 +13,11 @@ from typing import Any
 from evertick.errors import SourceMalformed
 from evertick.model import Bars, Clock, Instrument
 from evertick.sources.http import Getter
-from evertick.sources.reading import Answer, decimal, instant, kind, mapping, symbol_of
+from evertick.sources.reading import Answer, kind, mapping, symbol_of
 from evertick.sources.vietnam import (
     Raw,
     columns,
+    day_of,
     each,
     from_day,
     is_share,
@@ -113,6 +114,5 @@ def _rows(payload: object, symbol: str) -> Iterator[Raw]:
         raise SourceMalformed("vci", CHART, "series of other symbols", expected=f"one of {symbol[:40]}")
     for one in mine[:1]:
         for stamp, *values in columns(one, ("t", "o", "h", "l", "c", "v"), "vci", CHART):
-            at = instant(decimal(stamp))  # seconds, in some replies as texts
             opened, high, low, close, volume = values
-            yield (local_day(at) if at is not None else None), opened, high, low, close, volume
+            yield day_of(stamp), opened, high, low, close, volume

@@ -20,7 +20,7 @@ from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, Sou
 from evertick.model import Bars, Instrument, Quote, Session
 from evertick.sessions import last_close, next_change, session
 from evertick.sources import daily
-from evertick.sources.reading import AHEAD_AT_MOST, Answer, decimal, leapt, spark, thinned, wrong
+from evertick.sources.reading import AHEAD_AT_MOST, Answer, decimal, instant, leapt, spark, thinned, wrong
 
 ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 INDICES: Final = ("VNINDEX", "VN30", "HNX", "UPCOM")
@@ -110,6 +110,15 @@ def single(quote: Quote | str, instrument: Instrument) -> Answer:
 
 def local_day(at: datetime) -> date:
     return at.astimezone(ZONE).date()
+
+
+def day_of(seconds: object) -> date | None:
+    """The day in Vietnam of Unix seconds, a number or a text; ``None`` for what is no such time."""
+    at = instant(decimal(seconds))
+    try:
+        return local_day(at) if at is not None else None
+    except OverflowError:  # the last hours of the year 9999
+        return None
 
 
 def midnight(day: date) -> datetime:

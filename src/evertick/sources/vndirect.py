@@ -20,6 +20,7 @@ from evertick.sources.vietnam import (
     THOUSAND,
     calendar,
     columns,
+    day_of,
     each,
     from_day,
     is_share,
@@ -96,10 +97,7 @@ class VnDirect:
 def parse_bars(payload: object, instrument: Instrument, since: date, now: datetime) -> Bars:
     """Daily bars from a UDF answer; none where it knows none. Raises `SourceMalformed`."""
     share = is_share(instrument, symbol_of(instrument, VnDirect.namespaces) or "")
-    rows = (
-        (local_day(at) if (at := instant(decimal(row[0]))) else None, row[1], row[2], row[3], row[4], row[5])
-        for row in _rows(payload)
-    )
+    rows = ((day_of(row[0]), row[1], row[2], row[3], row[4], row[5]) for row in _rows(payload))
     unit = THOUSAND if share else 1.0
     return from_day(read_bars(rows, instrument, "vndirect", HISTORY, now, share=share, unit=unit), since)
 
@@ -151,17 +149,22 @@ class _Bar:
 def _bars(payload: object, unit: float, exchange: str, now: datetime) -> dict[datetime, _Bar]:
     """Beginning to bar, of trading days only. A high or low that is missing or on another scale is the close."""
     found: dict[datetime, _Bar] = {}
+    openings: dict[date, datetime | None] = {}
     for stamp, _, high, low, last, traded in _rows(payload):
         at, close, volume = instant(decimal(stamp)), scaled(last, unit), decimal(traded)
         if at is None or close is None or not midnight(FIRST_SESSION) <= at <= now:
             continue
-        opened = opening(exchange, local_day(at))
+        day = local_day(at)
+        if day not in openings:
+            openings[day] = opening(exchange, day)
+        opened = openings[day]
         if opened is None or at < opened:
             continue
         high, low = (
             v if v is not None and not leapt(v, close) else close for v in (scaled(high, unit), scaled(low, unit))
         )
-        found[at] = _Bar(max(high, close), min(low, close), close, volume if volume is not None and volume > 0 else 0.0)
+        volume = volume if volume is not None and 0 < volume < 1e15 else 0.0
+        found[at] = _Bar(max(high, close), min(low, close), close, volume)
     return found
 
 

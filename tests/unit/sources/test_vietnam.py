@@ -9,6 +9,7 @@ from evertick.sources.vietnam import (
     board_time,
     calendar,
     closing,
+    day_of,
     from_day,
     is_share,
     limit,
@@ -66,6 +67,21 @@ def test_a_time_of_day_is_of_the_newest_session_it_can_be_of(now: str, shown: st
 )
 def test_what_is_no_time_of_day_is_none(shown: object):
     assert board_time(shown, "XSTC", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "day"),
+    [
+        (1795456800, date(2026, 11, 24)),  # 18:00 UTC of the day before is 01:00 in Vietnam
+        ("1795456800", date(2026, 11, 24)),
+        (253_402_300_799, None),
+        (-1, None),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_the_day_of_a_time_is_vietnam_s(seconds: object, day: date | None):
+    assert day_of(seconds) == day
 
 
 def test_a_day_has_an_opening_and_a_close_where_there_is_trading():
