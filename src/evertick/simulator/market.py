@@ -123,7 +123,7 @@ class Market:
         self._levels = lru_cache(max(_BLOCKS_KEPT, 5 * len(self.instruments)))(self._compute_levels)
         many = len(self.instruments)
         self._few_bars = lru_cache(max(_PATHS_KEPT // 2, many))(self._compute_few_bars)
-        self._marks = lru_cache(max(_PATHS_KEPT, 2 * many))(paths.marks)
+        self._marks = lru_cache(max(_PATHS_KEPT, 3 * many))(paths.marks)
         self._path = lru_cache(max(_PATHS_KEPT // 2, many))(self._compute_path)
 
     def find(self, source: str, symbol: str) -> Instrument | None:

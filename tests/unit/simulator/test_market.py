@@ -11,9 +11,16 @@ from evertick.simulator import Market, MarketClock
 from evertick.simulator.market import limits, traded
 from evertick.simulator.noise import ANCHOR
 from evertick.simulator.traits import TENORS, snap
+from evertick.universe import load
 from unit.simulator.samples import INSTRUMENTS, NOW, instrument
 
 TODAY = NOW.date().toordinal()
+
+
+@pytest.fixture(scope="module")
+def universe() -> Market:
+    """The market of all instruments there are."""
+    return Market(load(), seed=1, clock=MarketClock(NOW, 0))
 
 
 def returns(market: Market, id: str, years: int = 4) -> dict[int, float]:
@@ -332,6 +339,35 @@ def test_prices_stay_prices_in_other_centuries(year: int) -> None:
         assert 0 < tick.low <= tick.price <= tick.high < 1e12
         if day > market.traits(one).first_day:
             assert len({market.close(one, day - back * 30) for back in range(12)}) > 1
+
+
+@pytest.mark.parametrize(
+    "pair", [("FPT", "VNINDEX"), ("HPG", "VN30"), ("GLD", "GOLD"), ("SPY", "SPX"), ("EWJ", "N225")]
+)
+def test_funds_and_shares_move_with_what_they_belong_to(universe: Market, pair: tuple[str, str]) -> None:
+    assert together(universe, *pair) > (0.3 if pair[0] == "EWJ" else 0.5)
+
+
+def test_bonds_fall_when_yields_rise(universe: Market) -> None:
+    assert together(universe, "TLT", "US10Y") < -0.5
+
+
+def test_no_cache_outgrows_its_bound_with_the_whole_universe(universe: Market) -> None:
+    for back in range(3):
+        at = (NOW - timedelta(days=back)).timestamp()
+        for one in universe.instruments.values():
+            universe.tick(one, at)
+            universe.price(one, at - 3 * 86400)
+    for one in universe.instruments.values():
+        universe.columns(one, TODAY - 731, TODAY)
+    many = len(universe.instruments)
+    assert many > 380
+    held = universe.sizes()
+    assert held["instruments"] == many
+    assert held["days"] <= many
+    assert held["levels"] == 2048  # so many at most, and they are used
+    assert held["bars"] <= max(512, many)
+    assert held["paths"] <= max(1024, 3 * many)
 
 
 # --- as a whole ------------------------------------------------------------------------------------------------------
