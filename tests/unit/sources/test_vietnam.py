@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evertick.errors import SourceMalformed
+from evertick.model import Session
+from evertick.sessions import last_close, session
 from evertick.sources.vietnam import (
+    ZONE,
     board_time,
     calendar,
     closing,
@@ -60,6 +65,25 @@ from .vietnamese import DAYS, FPT, NOW, SHARE, SHS, UPCOM, VNINDEX, VOLUME, inst
 )
 def test_a_time_of_day_is_of_the_newest_session_it_can_be_of(now: str, shown: str, expected: str):
     assert board_time(shown, "XSTC", local(now)) == local(expected)
+
+
+MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2030, 12, 31), timezones=st.just(UTC))
+
+
+@given(MOMENTS, st.times(), st.sampled_from(["XSTC", "XHNX"]))
+def test_whatever_the_board_shows_the_price_is_of_a_session_that_has_been(now: datetime, clock: time, exchange: str):
+    at = board_time(f"{clock:%H:%M:%S}", exchange, now)
+    assert at is not None
+    assert at <= now
+    assert session(exchange, at) is Session.OPEN or last_close(exchange, at) == at
+    assert now - at < timedelta(days=16)
+
+
+@given(MOMENTS)
+def test_while_there_is_trading_a_board_that_is_right_is_believed(now: datetime):
+    now = now.replace(microsecond=0)
+    if session("XSTC", now) is Session.OPEN:
+        assert board_time(f"{now.astimezone(ZONE):%H:%M:%S}", "XSTC", now) == now
 
 
 @pytest.mark.parametrize(
