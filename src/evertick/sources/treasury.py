@@ -72,8 +72,9 @@ class Treasury:
             try:
                 _join(found, await self._year(http, year, whole))
             except SourceMalformed:
-                begun = today.timetuple().tm_yday > _FIRST_FILE or not found
-                if whole if year < today.year else begun:
+                due = not found or today.timetuple().tm_yday > _FIRST_FILE
+                needed = whole if year < today.year else due
+                if needed:
                     raise
         return found
 
