@@ -176,14 +176,16 @@ async def refresh(count: int, repeats: int, redis_url: str) -> dict[str, Any]:
             asked, body = list(recording.asked), await bare.get(KEY)
             await theirs(asked, body, False)
             spent: dict[str, list[float]] = {"ours": [], "bare": [], "decoded": []}
+            cpu = dict.fromkeys(spent, 0.0)
             for _ in range(repeats):
                 for name in spent:
-                    began = time.perf_counter()
+                    began, busy = time.perf_counter(), time.process_time()
                     if name == "ours":
                         await ours()
                     else:
                         await theirs(asked, body, name == "decoded")
                     spent[name].append(time.perf_counter() - began)
+                    cpu[name] += time.process_time() - busy
             first, last = (Counter(urlsplit(each[1]).path for each in one) for one in (asked, recording.asked))
             if first != last:
                 raise RuntimeError(f"no comparison: the first refresh asked {first}, the last one {last}")
@@ -198,6 +200,7 @@ async def refresh(count: int, repeats: int, redis_url: str) -> dict[str, Any]:
         "bare_with_json_decoded_ms": round(median["decoded"] * 1000, 1),
         "ratio": round(statistics.median(ratios), 3),
         "ratio_with_json_decoded": round(median["ours"] / median["decoded"], 3),
+        "cpu_ms": {name: round(total / repeats * 1000, 1) for name, total in cpu.items()},
     }
 
 
