@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from evertick import universe
 from evertick.model import SlotState
 from unit.web.fakes import NOW, World, serving, snapshot, world
 
@@ -100,7 +101,7 @@ def test_refreshing(visitor, behind, site):
     page = visitor.open(site + "/")
     live(page)
     page.get_by_role("button", name="Refresh the quotes").click()
-    page.get_by_text("180 quotes saved.").wait_for()
+    page.get_by_text(f"{len(universe.load())} quotes saved.").wait_for()
     page.locator("#live time", has_text="21:33:00").wait_for()
 
 
@@ -115,13 +116,13 @@ def test_a_refresh_that_fails_says_why(visitor, behind, site):
 @pytest.mark.parametrize("path", ["/", "/reports"])
 def test_a_report_is_followed_to_its_link(visitor, behind, site, path):
     behind.runner.script = [
-        {"after": 0.1, "state": SlotState.LEASED, "progress": {"done": 0.3, "stage": "collect", "text": "daily bars 60 of 180"}},
+        {"after": 0.1, "state": SlotState.LEASED, "progress": {"done": 0.3, "stage": "collect", "text": "daily bars 60 of 400"}},
         {"after": 0.3, "progress": {"done": 0.8, "stage": "render"}},
         {"after": 0.3, "state": SlotState.DONE, "result": {"report": "20261124T143000-1"}},
     ]  # fmt: skip
     page = visitor.open(site + path)
     page.get_by_role("button", name="Make a report now").click()
-    page.get_by_text("daily bars 60 of 180").wait_for()
+    page.get_by_text("daily bars 60 of 400").wait_for()
     link = page.get_by_role("link", name="Open the report")
     link.wait_for()
     assert link.get_attribute("href") == "/reports/20261124T143000-1"

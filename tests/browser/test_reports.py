@@ -42,7 +42,7 @@ def test_a_report_in_each_language(
 
 def test_axe_finds_nothing(open_page: Callable[..., Page], accessible: Callable[..., None], report: str) -> None:
     page = open_page(f"{report}/vi")
-    # The cards are 178 times the same and closed; the first one stands for all.
+    # The cards are hundreds of times the same and closed; the first one stands for all.
     page.evaluate("for (const card of [...document.querySelectorAll('#cards details')].slice(1)) card.remove()")
     page.locator("details:has(#card-SPX) summary").click()
     page.locator("details:has(#card-SPX) canvas").first.wait_for()

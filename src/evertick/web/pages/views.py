@@ -83,7 +83,7 @@ class Card:
     def bar(self) -> tuple[float, float, float]:
         """Widths of the breadth bar's parts, together 100."""
         total = self.up + self.down + self.flat or 1
-        return round(100 * self.up / total, 2), round(100 * self.flat / total, 2), round(100 * self.down / total, 2)
+        return round(100 * self.up / total, 4), round(100 * self.flat / total, 4), round(100 * self.down / total, 4)
 
 
 @dataclass(frozen=True, slots=True)
