@@ -162,7 +162,7 @@ def sources(items: Sequence[Mapping[str, Any]]) -> None:
         return
     rows = [
         (s["name"], s["state"], s["quotes"], when(s["last_success"]),
-         "no limit" if s["quota"] is None else f"{s['quota_left']:,} of {s['quota']:,}",
+         None if s["state"] == "off" else "no limit" if s["quota"] is None else f"{s['quota_left']:,} of {s['quota']:,}",
          f"asked again at {when(s['retry_at'])}" if s["retry_at"] else s["note"] or "")
         for s in items
     ]  # fmt: skip

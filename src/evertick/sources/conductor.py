@@ -164,7 +164,9 @@ class Conductor:
 
     @staticmethod
     def _may_ask(seat: Seat, instrument: Instrument, now: datetime) -> bool:
-        return not seat.spent and seat.retry_at(now) is None and not seat.lacks(instrument, now)
+        if seat.spent or seat.retry_at(now) is not None or seat.lacks(instrument, now):
+            return False
+        return seat.has_told(instrument, now) or seat.manners.ready()
 
     def _settle(self, reasons: Mapping[str, str]) -> None:
         """Bring the statuses up to date with the run that ends."""

@@ -19,6 +19,8 @@ from evertick.sources.http import Getter
 T = TypeVar("T")
 
 TRIES = 2
+SOON_S = 5.0
+"""A source that may be sent a request every few seconds is waited for; a slower one is passed over meanwhile."""
 JITTER_S = 0.5
 """A request to a public provider waits up to so long first: batches do not come at one moment, nor from all of us."""
 
@@ -101,11 +103,11 @@ class Manners:
     def __init__(self, rate: tuple[int, float] | None, quota: Quota) -> None:
         self.quota = quota
         self._limiter = AsyncLimiter(*rate) if rate is not None else None
-        self._rate = rate
+        self._pace_s = rate[1] / rate[0] if rate is not None else 0.0
 
-    def twice_within(self, seconds: float) -> bool:
-        """Whether two requests may be sent in so short a time."""
-        return self._rate is None or self._rate[0] > 1 or self._rate[1] < seconds
+    def ready(self) -> bool:
+        """Whether a request could be sent within a few seconds."""
+        return self._limiter is None or self._pace_s <= SOON_S or self._limiter.has_capacity()
 
     async def turn(self, provider: str, url: str) -> None:
         """Wait until a request may be sent, and count it. Raises `SourceRateLimited` when the day's are used up."""
@@ -124,8 +126,7 @@ class Courteous:
         self._manners = manners
         self._budget_s = budget_s
         self._deadline = asyncio.get_running_loop().time() + budget_s
-        # a second try that its rate puts off beyond the end would only hide why the first one failed
-        self._tries = tries if manners.twice_within(budget_s) else 1
+        self._tries = tries
 
     async def get_json(
         self,
@@ -167,11 +168,15 @@ class Courteous:
             provider, url, lambda: self._http.get_text(provider, url, params, headers, form=form, at_most=at_most)
         )
 
+    def _worth_a_second_try(self, error: Exception) -> bool:
+        # One that the rate puts off for long would only hide why the first one failed.
+        return isinstance(error, SourceUnavailable) and self._manners.ready()
+
     async def _asked(self, provider: str, url: str, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout_at(self._deadline):
                 async for attempt in stamina.retry_context(
-                    on=SourceUnavailable,
+                    on=self._worth_a_second_try,
                     attempts=self._tries,
                     timeout=None,
                     wait_initial=0.2,

@@ -100,11 +100,6 @@ class Seat:
         """Whether something failed in this run already: then it is not asked for more."""
         return self._part is not None and bool(self._part.failures)
 
-    @property
-    def asked(self) -> bool:
-        """Whether it was asked in this run."""
-        return self._part is not None
-
     async def ask(
         self, http: Getter, instruments: Sequence[Instrument], budget_s: float, known: Known
     ) -> Sequence[Quote]:
@@ -130,7 +125,6 @@ class Seat:
         self, http: Getter, batch: Sequence[Instrument], budget_s: float, known: Known, tries: int
     ) -> Answer:
         getter = Courteous(http, self.manners, budget_s, tries)
-        now = self._clock.now()
         got = await self._guarded(self._fetched(getter, batch, known))
         answer = Answer(failures=[got]) if isinstance(got, SourceError) else got
         now = self._clock.now()
@@ -209,7 +203,9 @@ class Seat:
         part, self._part = self._part, None
         before = self.status
         until = self.retry_at(now)
-        if part is not None and (part.asked or part.failures):
+        if part is not None and not part.asked and not part.failures:
+            part, idle = None, "its turn comes later, to keep within its quota"
+        if part is not None:
             answer = part.answer()
             hint = advice(self.name, answer, bool(self._key))
             new = status(self.name, part.asked, answer, before, now, self._clock.monotonic() - part.began, hint)

@@ -442,3 +442,45 @@ async def test_without_a_board_and_without_a_snapshot_all_are_asked(monkeypatch,
     await bench.conductor.fetch()
     await bench.conductor.fetch(Snapshot(clock.now(), ()))
     assert one.asked == [["A"], ["A"]]
+
+
+# --- small quotas and slow rates -------------------------------------------------------------------------------------
+
+
+async def test_what_a_source_leaves_for_later_is_neither_missing_nor_absent(monkeypatch, clock):
+    one, two = Script("one", clock), Script("two", clock)
+    turns = iter(range(100))
+
+    def some(asked: Sequence[Instrument]) -> Answer:
+        mine = asked[next(turns) % len(asked)]
+        return replace(one.good([mine]), later=[i.id for i in asked if i is not mine])
+
+    one.answer = some
+    bench = Bench(monkeypatch, [one, two], [instrument(i, "one", "two") for i in "ABC"], clock)
+    for n in range(9):
+        fetched = await bench.run(after=RUN_S)
+        assert [q.id for q in fetched.quotes if q.source == "one"] == ["ABC"[n % 3]]
+        assert len(fetched.quotes) == 3
+        assert bench.status("one").state == "ok"
+    one.answer = lambda asked: Answer(later=[i.id for i in asked])
+    await bench.run(after=RUN_S)
+    status = bench.status("one")
+    assert (status.state, status.note) == ("idle", "its turn comes later, to keep within its quota")
+
+
+async def test_a_source_with_a_slow_rate_is_passed_over_until_it_may_be_asked_again(monkeypatch, clock):
+    one, two = Script("one", clock, rate=(1, 300.0)), Script("two", clock)
+    one.answer = lambda asked: SourceUnavailable("one", "/quotes", "HTTP 502")
+    bench = Bench(monkeypatch, [one, two], [instrument("A", "one", "two")], clock, public=True)
+    for _ in range(2):
+        assert [q.source for q in (await bench.run(after=RUN_S)).quotes] == ["two"]
+    assert (len(one.asked), bench.requests("one")) == (1, 1)  # and no second try either
+
+
+async def test_a_second_try_is_made_where_the_rate_allows_it(monkeypatch, clock):
+    one = Script("one", clock)
+    bench = Bench(monkeypatch, [one], [instrument("A", "one")], clock, public=True)
+    answers = iter([SourceUnavailable("one", "/quotes", "HTTP 502"), {}])
+    bench.http.script = lambda url, params: next(answers)
+    assert len((await bench.run()).quotes) == 1
+    assert bench.requests("one") == 2
