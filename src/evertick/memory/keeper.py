@@ -58,6 +58,8 @@ class Keeper:
         self.recent: deque[Receipt] = deque(maxlen=recent)
         self.started = now()
         self.runs: dict[tuple[str, str], int] = {}
+        self.jobs: dict[str, dict[str, float | None]] = {}
+        """By job: seconds and bytes of heap kept in all, and how the newest run was."""
         self._open: set[Keep] = set()
         self._ended = asyncio.Event()
 
@@ -89,6 +91,7 @@ class Keeper:
             "limit_source": self.limit_source,
             "used_pct": used,
             "running": sorted(k.job for k in self._open),
+            "jobs": [{"job": job, **total} for job, total in sorted(self.jobs.items())],
             "runs": [{"job": j, "outcome": o, "runs": n} for (j, o), n in sorted(self.runs.items())],
         }
 
@@ -174,6 +177,7 @@ class Keep:
         keeper._ended = asyncio.Event()
         key = (receipt.job, str(receipt.outcome))
         keeper.runs[key] = keeper.runs.get(key, 0) + 1
+        self._count(receipt)
         log.info(
             "🧹 memory released",
             job=receipt.job,
@@ -190,6 +194,14 @@ class Keep:
             await asyncio.shield(keeper.sink(receipt))
         except Exception as error:  # noqa: BLE001 - whatever the store does, the outcome of the job stands
             log.warning("receipt not stored", job=receipt.job, error=str(error))
+
+    def _count(self, receipt: Receipt) -> None:
+        total = self.keeper.jobs.setdefault(receipt.job, {"seconds": 0.0, "retained": 0.0})
+        total["seconds"] = (total["seconds"] or 0.0) + receipt.duration_s
+        if not receipt.overlapped:  # the others cannot be told apart from what ran beside them
+            total["retained"] = (total["retained"] or 0.0) + (receipt.retained or 0)
+        total["peak_rss"] = receipt.peak_rss
+        total["ended"] = receipt.started.timestamp() + receipt.duration_s
 
 
 def given_back(receipt: Receipt) -> int | None:

@@ -50,6 +50,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         snapshot=lambda: feed.snapshot,
         streams=lambda: streams.open,
         now=lambda: services.clock.now().timestamp(),
+        budget=lambda: services.account.budget,
     )
     app = FastAPI(
         title="Evertick",

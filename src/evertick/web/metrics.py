@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
@@ -56,9 +57,10 @@ class Metrics:
         snapshot: Callable[[], Snapshot | None],
         streams: Callable[[], int],
         now: Callable[[], float],
+        budget: Callable[[], Any],
     ) -> None:
         self.traffic, self.version, self.memory, self.snapshot = traffic, version, memory, snapshot
-        self.streams, self.now = streams, now
+        self.streams, self.now, self.budget = streams, now, budget
         self._registry: CollectorRegistry | None = None
 
     def render(self) -> tuple[bytes, str]:
@@ -79,9 +81,13 @@ class Metrics:
         now = self.memory()
         for key, help in _MEMORY.items():
             value = now.get(key)
+            if isinstance(value, datetime):
+                value = value.timestamp()
             if isinstance(value, int | float):
                 yield GaugeMetricFamily(f"evertick_{_NAMES.get(key, key)}", help, value=value)
+        yield from self._budget()
         yield from self._runs(now.get("runs", ()))
+        yield from self._jobs(now.get("jobs", ()))
         yield from self._quotes(self.snapshot())
 
     def _runs(self, runs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
@@ -93,6 +99,39 @@ class Metrics:
         for run in runs:
             counted.add_metric((run["job"], run["outcome"]), run["runs"])
         yield counted
+
+    def _jobs(self, jobs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        label = ("job",)
+        seconds = CounterMetricFamily("evertick_job_seconds", "Seconds that runs of the job took.", labels=label)
+        kept = GaugeMetricFamily(
+            "evertick_job_retained_bytes", "Heap kept by the job's runs since the start, overlapped ones left out.", labels=label
+        )  # fmt: skip
+        peak = GaugeMetricFamily("evertick_job_peak_rss_bytes", "Peak RSS of the job's newest run.", labels=label)
+        ended = GaugeMetricFamily(
+            "evertick_job_last_end_timestamp_seconds", "When the job's newest run ended.", labels=label
+        )
+        for job in jobs:
+            name = (job["job"],)
+            seconds.add_metric(name, job["seconds"])
+            kept.add_metric(name, job["retained"])
+            ended.add_metric(name, job["ended"])
+            if job["peak_rss"] is not None:
+                peak.add_metric(name, job["peak_rss"])
+        yield from (seconds, kept, peak, ended)
+
+    def _budget(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        budget = self.budget()
+        state = GaugeMetricFamily("evertick_memory_state", "1 for the state of the memory budget.", labels=("state",))
+        for name in type(budget.state):
+            state.add_metric((str(name),), float(name is budget.state))
+        yield state
+        yield GaugeMetricFamily(
+            "evertick_memory_restarts", "Restarts in place within the last hour.", value=len(budget.restarts)
+        )
 
     def _traffic(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -159,6 +198,10 @@ class Metrics:
 _MEMORY = {
     "rss": "Resident bytes of this process.",
     "heap": "Bytes in use in the C heap.",
+    "heap_idle": "Bytes that malloc keeps for reuse.",
+    "pss": "Proportional bytes of this process.",
+    "uss": "Private bytes of this process.",
+    "started": "When this process started.",
     "blocks": "Live blocks of Python's own allocator.",
     "fds": "Open descriptors.",
     "sockets": "Open sockets.",
@@ -167,4 +210,12 @@ _MEMORY = {
     "connections": "Connections of the pools.",
     "limit": "The memory budget in bytes.",
 }
-_NAMES = {"rss": "rss_bytes", "heap": "heap_bytes", "limit": "memory_limit_bytes"}
+_NAMES = {
+    "rss": "rss_bytes",
+    "heap": "heap_bytes",
+    "heap_idle": "heap_idle_bytes",
+    "pss": "pss_bytes",
+    "uss": "uss_bytes",
+    "limit": "memory_limit_bytes",
+    "started": "start_time_seconds",
+}

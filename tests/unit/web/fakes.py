@@ -318,6 +318,7 @@ class Memory:
             "rss": int(81.4 * mb), "fds": 19, "tasks": 9, "threads": 4, "connections": 2, "pss": 70 * mb, "uss": 66 * mb,
             "sockets": 6, "heap_idle": 3 * mb, "limit": 256 * mb, "limit_source": "default", "used_pct": 31.8, "running": [],
             "runs": [{"job": "report", "outcome": "ok", "runs": 8}],
+            "jobs": [{"job": "report", "seconds": 20.5, "retained": -300.0, "peak_rss": 90 * mb, "ended": NOW.timestamp()}],
         }  # fmt: skip
 
 

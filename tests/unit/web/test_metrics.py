@@ -23,6 +23,11 @@ async def test_a_scrape(client):
     assert 'evertick_job_runs_total{job="report",outcome="ok"} 8.0' in lines
     assert 'evertick_source_up{source="yahoo"} 1.0' in lines and 'evertick_source_up{source="coingecko"} 0.0' in lines
     assert "evertick_snapshot_age_seconds 0.0" in lines
+    assert 'evertick_memory_state{state="ok"} 1.0' in lines and 'evertick_memory_state{state="over"} 0.0' in lines
+    assert "evertick_memory_restarts 0.0" in lines
+    assert 'evertick_job_seconds_total{job="report"} 20.5' in lines
+    assert 'evertick_job_retained_bytes{job="report"} -300.0' in lines
+    assert "evertick_start_time_seconds 1.7955198e+09" in lines
     assert "evertick_stream_clients 0.0" in lines
 
 
