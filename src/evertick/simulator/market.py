@@ -26,13 +26,15 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, copysign, exp, floor, inf, log, tanh
+from math import copysign, exp, inf, tanh
 from typing import Any
 
 from evertick.model import Group, Instrument
 from evertick.simulator import paths
 from evertick.simulator.clock import MarketClock
+from evertick.simulator.curve import TENORS, yield_at_anchor, yield_loads
 from evertick.simulator.hours import Hours, hours
+from evertick.simulator.limits import keep_to_limits, least, rounded, snap, tame
 from evertick.simulator.noise import (
     ANCHOR,
     BLOCK,
@@ -47,7 +49,7 @@ from evertick.simulator.noise import (
     walk,
 )
 from evertick.simulator.paths import DayBar
-from evertick.simulator.traits import CURRENCIES, TENORS, Traits, snap, traits, yield_at_anchor, yield_loads
+from evertick.simulator.traits import CURRENCIES, Traits, traits
 
 _YEAR = 365.25
 _BLOCKS_KEPT = 2048
@@ -228,7 +230,7 @@ class Market:
             before = close
         found = Columns(days, opens, highs, lows, closes[1:], volumes)
         if t.limit:
-            _keep_to_limits(t, closes[0], found)
+            keep_to_limits(t, closes[0], found)
         return found
 
     def close(self, instrument: Instrument, day: int) -> float:
@@ -302,7 +304,7 @@ class Market:
         trended = [_within(t, level) + ago + n * step for n, level in enumerate(year, 1)]
         reach = 0.3 * t.sigma
         high, low = t.price * exp(max(trended) + reach), t.price * exp(min(trended) - reach)
-        return _rounded(t, high) or _least(t), _rounded(t, low) or _least(t)
+        return rounded(t, high) or least(t), rounded(t, low) or least(t)
 
     # --- within the day ------------------------------------------------------------------------------------------
 
@@ -318,11 +320,11 @@ class Market:
             )
         _, high, low, price = paths.between(bar, self._path(bar), 0, elapsed)
         return Tick(
-            price=_rounded(t, price),
+            price=rounded(t, price),
             at=last,
             open=bar.open,
-            high=_rounded(t, high),
-            low=_rounded(t, low),
+            high=rounded(t, high),
+            low=rounded(t, low),
             volume=float(int(paths.volume_until(bar, elapsed))),
             previous_close=bar.previous_close,
             day=day,
@@ -346,7 +348,7 @@ class Market:
 
     def price_in(self, instrument: Instrument, bar: DayBar, elapsed: float) -> float:
         """The price ``elapsed`` seconds of trading into a day."""
-        return _rounded(self.traits(instrument), paths.price_at(bar, self._marks(bar), elapsed))
+        return rounded(self.traits(instrument), paths.price_at(bar, self._marks(bar), elapsed))
 
     def marks(self, bar: DayBar) -> Sequence[float]:
         """Prices every half hour of a day (every hour where trading never stops)."""
@@ -367,10 +369,10 @@ class Market:
                 a, b = before + at - start, before + min(stop, until) - start
                 opened, high, low, close = paths.between(bar, whole, a, b)
                 out.at.append(at)
-                out.open.append(_rounded(t, opened))
-                out.high.append(_rounded(t, high))
-                out.low.append(_rounded(t, low))
-                out.close.append(_rounded(t, close))
+                out.open.append(rounded(t, opened))
+                out.high.append(rounded(t, high))
+                out.low.append(rounded(t, low))
+                out.close.append(rounded(t, close))
                 out.volume.append(float(int(paths.volume_until(bar, b) - paths.volume_until(bar, a))))
             before += end - start
         return out
@@ -393,7 +395,7 @@ class Market:
     # --- walks ---------------------------------------------------------------------------------------------------
 
     def _price(self, t: Traits, day: int, level: float) -> float:
-        return _rounded(t, t.price * exp(_within(t, level) + _trend(t, day))) or _least(t)
+        return rounded(t, t.price * exp(_within(t, level) + _trend(t, day))) or least(t)
 
     def _factor(self, name: str, block: int) -> array[float]:
         return self._factors[name](block)
@@ -408,7 +410,7 @@ class Market:
         if t.limit:
             before = sum(size * self._end(name, block - 1, t.week) for name, size in t.loads)
             h = self.hours(self.instruments[instrument_id])
-            _tame(total, before, [day - first_of(block) for day in h.days(first_of(block), first_of(block + 1) - 1)], t)
+            tame(total, before, [day - first_of(block) for day in h.days(first_of(block), first_of(block + 1) - 1)], t)
         return array("d", total)
 
     def _end(self, name: str, block: int, week: tuple[float, ...]) -> float:
@@ -444,10 +446,6 @@ def _pseudo(code: str) -> Instrument:
     return Instrument(f"FX:{code}", f"{code}/USD", Group.FX, "world", "USD", "FX", 4, symbols)
 
 
-def _rounded(t: Traits, price: float) -> float:
-    return snap(price, t.ticks) if t.ticks else round(price, t.decimals)
-
-
 def _within(t: Traits, level: float) -> float:
     """A walk's level, kept within what the instrument reaches."""
     return level if t.far == inf else t.far * tanh(level / t.far)
@@ -457,53 +455,6 @@ def _trend(t: Traits, day: int) -> float:
     """Natural-log points since the anchor: steady for a decade, then ever slower, since centuries are long."""
     trend = t.drift * (day - ANCHOR) / _YEAR
     return trend if abs(trend) < 0.5 else copysign(0.5 + 3.5 * tanh((abs(trend) - 0.5) / 3.5), trend)
-
-
-def _least(t: Traits) -> float:
-    """The smallest price there is."""
-    return t.ticks[0][1] if t.ticks else 10.0**-t.decimals
-
-
-def _tame(levels: list[float], before: float, places: Sequence[int], t: Traits) -> None:
-    """Keep the moves from one trading day to the next within the exchange's limit, and both ends of the block as they are.
-
-    ``places`` are the trading days; the last one takes the block's last level, so that the next block goes on from it.
-    What a day may not move, the days after (or, towards the end, before) it do.
-    """
-    # of the limit so much that no rounding to a step passes it
-    most = 0.885 * log(1 + t.limit)
-    wanted = [levels[place] for place in places[:-1]] + [levels[-1]]
-    kept: list[float] = []
-    level = before
-    for value in wanted[:-1]:
-        level = min(max(value, level - most), level + most)
-        kept.append(level)
-    level = wanted[-1]
-    for n in range(len(kept) - 1, -1, -1):
-        level = kept[n] = min(max(kept[n], level - most), level + most)
-    kept.append(wanted[-1])
-    for place, level in zip(places, kept, strict=True):
-        levels[place] = level
-
-
-def _keep_to_limits(t: Traits, before: float, c: Columns) -> None:
-    """Open, high and low on the exchange's price steps, and between the day's floor and ceiling."""
-    for n, close in enumerate(c.close):
-        bottom, top = limits(t, before)
-        opened = min(max(_rounded(t, c.open[n]), bottom), top)
-        c.open[n] = opened
-        c.high[n] = max(opened, close, min(_rounded(t, c.high[n]), top))
-        c.low[n] = min(opened, close, max(_rounded(t, c.low[n]), bottom))
-        before = close
-
-
-def limits(t: Traits, reference: float) -> tuple[float, float]:
-    """Floor and ceiling of a day by the close before: the limit, rounded to the step that is nearer."""
-    low, high = reference * (1 - t.limit), reference * (1 + t.limit)
-    if not t.ticks:
-        return round(low, t.decimals), round(high, t.decimals)
-    step_low, step_high = (next(s for below, s in t.ticks if price < below) for price in (low, high))
-    return ceil(low / step_low - 1e-9) * step_low, floor(high / step_high + 1e-9) * step_high
 
 
 def traded(h: Hours, day: int, at: float) -> tuple[float, int]:

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from evertick.model import Instrument
 from evertick.simulator.answers import HTML, Answer, Failure, RouteOf
 from evertick.simulator.hours import hours
-from evertick.simulator.market import Market, Tick, limits
+from evertick.simulator.limits import limits
+from evertick.simulator.market import Market, Tick
 from evertick.simulator.vietnam import is_index, local, shares
 
 BASE = "/vps"

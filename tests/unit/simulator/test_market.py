@@ -8,9 +8,10 @@ import pytest
 
 from evertick.errors import SettingsError
 from evertick.simulator import Market, MarketClock
-from evertick.simulator.market import limits, traded
+from evertick.simulator.curve import TENORS
+from evertick.simulator.limits import limits, snap
+from evertick.simulator.market import traded
 from evertick.simulator.noise import ANCHOR
-from evertick.simulator.traits import TENORS, snap
 from evertick.universe import load
 from unit.simulator.samples import INSTRUMENTS, NOW, instrument
 

@@ -5,18 +5,10 @@ from math import isfinite, sqrt
 import pytest
 
 from evertick.model import Group
+from evertick.simulator.curve import TENORS, tenor, yield_at_anchor
+from evertick.simulator.limits import snap
 from evertick.simulator.noise import ALWAYS, FACTORS, WEEKDAYS
-from evertick.simulator.traits import (
-    CURRENCIES,
-    DOLLAR_INDEX,
-    TENORS,
-    described,
-    levels,
-    snap,
-    tenor,
-    traits,
-    yield_at_anchor,
-)
+from evertick.simulator.traits import CURRENCIES, DOLLAR_INDEX, described, levels, traits
 from evertick.universe import load
 from unit.simulator.samples import INSTRUMENTS, instrument
 
