@@ -152,6 +152,7 @@ ROUTES: Sequence[RouteOf] = (("GET", "/quote", quote), ("GET", "/time_series", t
 FAILURES: Mapping[str, Failure] = {
     "429": _over(PER_MINUTE + 1, 0),
     "200ratelimit": Answer(_over(PER_MINUTE + 1, 0).payload),
+    "quota": Answer(_over(0, PER_DAY + 1).payload),
     "401": Answer(_KEY, 401),
     "404": Answer(_UNKNOWN, 404),
     "403": _error(403, "This endpoint is not available with your current plan."),

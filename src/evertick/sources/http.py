@@ -364,7 +364,8 @@ def _secrets(
     params: Mapping[str, str] | None, headers: Mapping[str, str] | None, body: Mapping[str, Any] | None
 ) -> list[str]:
     """Whatever an answer might echo that nobody should read: keys among the parameters, and every header that was given."""
-    values = [word for value in (headers or {}).values() for word in (value, *value.split())]
+    # what follows a scheme (Bearer, Token, apikey) is the key
+    values = [word for value in (headers or {}).values() for word in (value, *value.split()[1:])]
     for given in (params or {}, body or {}):
         values += [v for k, v in given.items() if isinstance(v, str) and _SECRET.search(k)]
     return sorted((v for v in values if len(v) >= 4), key=len, reverse=True)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from evertick.errors import SettingsError, SourceError, SourceMalformed, SourceRateLimited
 from evertick.model import Bars, Clock, Instrument, Quote, Session
-from evertick.sessions import EXCHANGES, last_close, session
+from evertick.sessions import EXCHANGES, is_trading_day, last_close, session
 from evertick.sources import daily
 from evertick.sources.batches import merged
 from evertick.sources.reading import Answer, decimal, leapt, positive, wrong
@@ -179,20 +179,24 @@ Raw = tuple[date | None, Sequence[object]]
 def series(raw: Iterable[Raw], instrument: Instrument, since: date, now: datetime, source: str, endpoint: str) -> Bars:
     """Daily bars from ``since`` on, sorted, one a day; none of a day yet to come, of two prices or of another scale.
 
-    Raises `SourceMalformed` where rows came and none is usable.
+    Raises `SourceMalformed` where rows came and none is usable, and where one is of a weekday on which the exchange never
+    trades: then all days are shifted.
     """
     zone = zone_of(instrument)
     latest = now.astimezone(zone).date()
     if _through(instrument, _midnight(latest + timedelta(days=1), zone)):  # futures and FX: tomorrow began this evening
         latest += timedelta(days=1)
+    closed = {day.weekday() for n in range(7) if _never_trades(instrument, day := latest - timedelta(days=n))}
     rows: dict[int, daily.Row | None] = {}
     came = 0
     for day, numbers in raw:
         came += 1
         opened, high, low, close, volume = map(decimal, numbers)
-        row = None
-        if day is not None and day <= latest and not _alone(close, (opened, high, low)):
-            row = daily.row(instrument, day.toordinal(), close, opened, high, low, volume)
+        if day is None or day > latest or _alone(close, (opened, high, low)):
+            continue
+        if day.weekday() in closed:
+            raise SourceMalformed(source, endpoint, f"a bar of {day}, a {day:%A}", expected="trading days")
+        row = daily.row(instrument, day.toordinal(), close, opened, high, low, volume)
         if row is not None:
             same = rows.get(row[0], row)
             rows[row[0]] = row if same is not None and same[4] == row[4] else None
@@ -211,6 +215,13 @@ def _alone(close: float | None, others: Sequence[float | None]) -> bool:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+def _never_trades(instrument: Instrument, day: date) -> bool:
+    """Whether its exchange is closed on that day of every week; what trades through the night is not held to days."""
+    if _through(instrument, _midnight(day, zone_of(instrument))):
+        return False
+    return not any(is_trading_day(instrument.exchange, day - timedelta(weeks=n)) for n in range(4))
 
 
 def _through(instrument: Instrument, midnight: datetime) -> bool:

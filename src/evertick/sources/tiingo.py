@@ -133,7 +133,7 @@ def _split_adjusted(rows: Sequence[object]) -> Iterator[Raw]:
     """Rows with their prices in today's shares: ``splitFactor`` stands on the first day after a split, 1 on the others."""
     dated = [(day_of(mapping(row).get("date")), mapping(row)) for row in rows]
     factor = 1.0
-    for day, row in sorted(((d, r) for d, r in dated if d is not None), key=lambda pair: pair[0], reverse=True):
+    for day, row in sorted(dated, key=lambda pair: pair[0] or date.min, reverse=True):
         prices = [_divided(row.get(name), factor) for name in ("open", "high", "low", "close")]
         yield day, [*prices, row.get("volume")]
         split = number(row.get("splitFactor"))

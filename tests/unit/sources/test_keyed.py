@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -178,6 +178,13 @@ def test_bars_of_days_to_come_and_on_another_scale_are_dropped():
     alone = rows([240.0, 241.0])
     alone[1][1][3] = 241_000.0
     assert [c for _, c in told(series(alone, XLK, SINCE, NOW, "x", "/"))] == [240.0]
+
+
+def test_a_bar_of_a_sunday_means_that_all_days_are_shifted():
+    raw = [(day - timedelta(days=5), numbers) for day, numbers in rows([240.0, 241.0, 242.0])]
+    with pytest.raises(SourceMalformed, match="a bar of 2026-11-14, a Saturday"):
+        series(sorted(raw), XLK, SINCE, NOW, "x", "/")
+    assert len(series(raw, COIN, SINCE, NOW, "x", "/")) == 3
 
 
 def test_futures_have_tomorrows_bar_this_evening():

@@ -121,6 +121,8 @@ def test_a_split_that_is_none_changes_nothing():
 
 
 def test_bars_in_another_shape_are_an_error():
+    with pytest.raises(SourceMalformed, match="no usable bar"):
+        parse_bars([{k: v for k, v in one.items() if k != "date"} for one in DAYS], XLK, SINCE, NOW)
     with pytest.raises(SourceRateLimited):
         parse_bars({"detail": OVER}, XLK, SINCE, NOW)
     with pytest.raises(SourceMalformed, match="/tiingo/daily/XLK/prices: a text"):
