@@ -12,12 +12,11 @@ import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from typing import Any
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused
 from evertick.model import Bars, Clock, Instrument, Quote
-from evertick.sources import daily
+from evertick.sources import daily, tickers
 from evertick.sources.batches import merged
 from evertick.sources.http import Getter
 from evertick.sources.reading import (
@@ -25,12 +24,10 @@ from evertick.sources.reading import (
     decimal,
     instant,
     kind,
-    leapt,
     mapping,
     number,
     plain,
     symbol_of,
-    wrong,
 )
 
 BASE_URL = "https://data-api.binance.vision"
@@ -234,50 +231,24 @@ def parse_tickers(payload: object, instruments: Sequence[Instrument], now: datet
 
 def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quote | str:
     """A quote, or why there is none."""
-    price, as_of = decimal(row.get("lastPrice")), _moment(row.get("closeTime"))
-    if reason := wrong(instrument, price, as_of, now, _usual(row)):
-        return reason
-    assert price is not None and as_of is not None
-    opened = _near(price, row.get("openPrice"))
-    high, low = _near(price, row.get("highPrice")), _near(price, row.get("lowPrice"))
-    if high is not None and low is not None and high < low:
-        high = low = None
-    return Quote(
-        id=instrument.id,
-        price=price,
-        as_of=as_of,
-        source="binance",
-        change_pct=(price / opened - 1) * 100 if opened is not None else None,
-        previous_close=opened,
-        day_high=high,
-        day_low=low,
-        volume=_above_zero(row.get("quoteVolume")),
+    return tickers.quote(
+        instrument,
+        "binance",
+        now,
+        _moment(row.get("closeTime")),
+        price=row.get("lastPrice"),
+        before=row.get("openPrice"),
+        high=row.get("highPrice"),
+        low=row.get("lowPrice"),
+        amount=row.get("volume"),
+        turnover=row.get("quoteVolume"),
+        others=(row.get("weightedAvgPrice"), row.get("prevClosePrice")),
     )
-
-
-def _usual(row: Mapping[str, Any]) -> float | None:
-    """What the price must be near to: the middle of what else the ticker says of the last 24 hours' prices."""
-    said = [_above_zero(row.get(name)) for name in ("openPrice", "weightedAvgPrice", "prevClosePrice")]
-    amount, turnover = _above_zero(row.get("volume")), _above_zero(row.get("quoteVolume"))
-    if amount is not None and turnover is not None:
-        said.append(turnover / amount)
-    known = [price for price in said if price is not None]
-    return median(known) if known else None
 
 
 def _moment(milliseconds: object) -> datetime | None:
     found = number(milliseconds)
     return None if found is None else instant(found / 1000)
-
-
-def _above_zero(value: object) -> float | None:
-    found = decimal(value)
-    return found if found is not None and found > 0 else None
-
-
-def _near(price: float, value: object) -> float | None:
-    found = _above_zero(value)
-    return None if found is None or leapt(price, found) else found
 
 
 def _page(payload: object, start: int, now: datetime) -> list[Any]:

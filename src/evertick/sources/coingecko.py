@@ -29,6 +29,7 @@ from evertick.sources.reading import (
     written,
     wrong,
 )
+from evertick.sources.tickers import reach
 
 BASE_URL = "https://api.coingecko.com/api/v3"
 PAGE = 100
@@ -125,6 +126,7 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
         return reason
     assert price is not None and as_of is not None
     moved = change(row.get("price_change_percentage_24h"))
+    high, low = reach(price, row.get("high_24h"), row.get("low_24h"))
     cap, volume = positive(row.get("market_cap")), positive(row.get("total_volume"))
     return Quote(
         id=instrument.id,
@@ -133,8 +135,8 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
         source="coingecko",
         change_pct=moved,
         previous_close=before(price, moved),
-        day_high=_near(price, row.get("high_24h")),
-        day_low=_near(price, row.get("low_24h")),
+        day_high=high,
+        day_low=low,
         volume=volume,
         market_cap=cap,
         spark=spark(line, price),
@@ -147,11 +149,6 @@ def _usual(row: Mapping[str, Any], line: Sequence[float]) -> float | None:
         return median(line)
     cap, supply = positive(row.get("market_cap")), positive(row.get("circulating_supply"))
     return cap / supply if cap is not None and supply is not None else None
-
-
-def _near(price: float, value: object) -> float | None:
-    found = positive(value)
-    return None if found is None or leapt(price, found) else found
 
 
 def parse_global(payload: object, instruments: Sequence[Instrument], now: datetime) -> Answer:

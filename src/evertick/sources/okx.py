@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from statistics import median
 from typing import Any
 
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
 from evertick.model import Clock, Instrument, Quote
+from evertick.sources import tickers
 from evertick.sources.batches import gathered
 from evertick.sources.http import Getter
-from evertick.sources.reading import Answer, decimal, instant, kind, leapt, mapping, plain, symbol_of, wrong
+from evertick.sources.reading import Answer, decimal, instant, kind, mapping, plain, symbol_of
 
 BASE_URL = "https://www.okx.com"
 TICKER = "/api/v5/market/ticker"
@@ -90,45 +90,19 @@ def parse_tickers(payload: object, instruments: Sequence[Instrument], now: datet
 def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quote | str:
     """A quote, or why there is none."""
     milliseconds = decimal(row.get("ts"))
-    price, as_of = decimal(row.get("last")), None if milliseconds is None else instant(milliseconds / 1000)
-    if reason := wrong(instrument, price, as_of, now, _usual(row)):
-        return reason
-    assert price is not None and as_of is not None
-    opened = _near(price, row.get("open24h"))
-    high, low = _near(price, row.get("high24h")), _near(price, row.get("low24h"))
-    if high is not None and low is not None and high < low:
-        high = low = None
-    return Quote(
-        id=instrument.id,
-        price=price,
-        as_of=as_of,
-        source="okx",
-        change_pct=(price / opened - 1) * 100 if opened is not None else None,
-        previous_close=opened,
-        day_high=high,
-        day_low=low,
-        volume=_above_zero(row.get("volCcy24h")),
+    return tickers.quote(
+        instrument,
+        "okx",
+        now,
+        None if milliseconds is None else instant(milliseconds / 1000),
+        price=row.get("last"),
+        before=row.get("open24h"),
+        high=row.get("high24h"),
+        low=row.get("low24h"),
+        amount=row.get("vol24h"),
+        turnover=row.get("volCcy24h"),
+        others=(row.get("sodUtc0"), row.get("sodUtc8")),
     )
-
-
-def _usual(row: Mapping[str, Any]) -> float | None:
-    """What the price must be near to: the middle of what else the ticker says of the last 24 hours' prices."""
-    said = [_above_zero(row.get(name)) for name in ("open24h", "sodUtc0", "sodUtc8")]
-    amount, turnover = _above_zero(row.get("vol24h")), _above_zero(row.get("volCcy24h"))
-    if amount is not None and turnover is not None:
-        said.append(turnover / amount)
-    known = [price for price in said if price is not None]
-    return median(known) if known else None
-
-
-def _above_zero(value: object) -> float | None:
-    found = decimal(value)
-    return found if found is not None and found > 0 else None
-
-
-def _near(price: float, value: object) -> float | None:
-    found = _above_zero(value)
-    return None if found is None or leapt(price, found) else found
 
 
 def _reported(payload: object, endpoint: str) -> SourceError:

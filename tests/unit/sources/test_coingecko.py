@@ -108,6 +108,13 @@ def test_a_key_that_is_not_accepted(payload: Any):
         parse_markets(payload, [BTC], NOW)
 
 
+def test_a_high_below_the_low_or_on_another_scale_is_left_out():
+    (quote,) = parse_markets([coin(high_24h=65000, low_24h=66000)], [BTC], NOW).quotes
+    assert (quote.day_high, quote.day_low) == (None, None)
+    (quote,) = parse_markets([coin(high_24h=66695000)], [BTC], NOW).quotes
+    assert (quote.day_high, quote.day_low) == (None, 65488.0)
+
+
 def test_a_change_that_no_price_can_have_made_is_left_out():
     for change in (-100, -812, 1e300, "0.3", None):
         (quote,) = parse_markets([coin(price_change_percentage_24h=change)], [BTC], NOW).quotes
