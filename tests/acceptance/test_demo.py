@@ -17,7 +17,7 @@ def test_the_demo_makes_a_snapshot_and_a_report_and_ends_cleanly(tmp_path: Path)
             lambda: get(f"{url}/api/v1/indices")["quotes"] and get(f"{url}/api/v1/indices"), "snapshot"
         )
         assert len(document["quotes"]) >= 120
-        assert {s["state"] for s in document["sources"]} == {"ok"}
+        assert {s["state"] for s in document["sources"]} <= {"ok", "idle", "off"}
         page = demo.until(lambda: get(f"{url}/api/v1/reports")["items"], "report")
         assert page[0]["languages"] == ["vi", "en"]
         assert {p["part"] for p in page[0]["parts"]} == {"html", "css", "js", "html_en", "js_en"}

@@ -32,7 +32,9 @@ def test_quotes_reports_and_receipts_survive_a_kill(folder: Path, against: Mappi
         url = server.address()
         assert get(f"{url}/api/v1/reports/{before['id']}")["parts"] == before["parts"]
         document = post(f"{url}/api/v1/indices/refresh")
-        assert {s["state"] for s in document["sources"]} == {"failing"}
+        states = {s["state"] for s in document["sources"]}
+        assert "failing" in states
+        assert not states & {"ok", "partial"}
         assert {q["id"]: q["as_of"] for q in document["quotes"]} == quotes, "good data was lost or overwritten"
         jobs = {r["job"] for r in get(f"{url}/api/v1/memory/receipts?limit=100")["items"]}
         assert {"refresh_indices", "report", "save_report"} <= jobs
