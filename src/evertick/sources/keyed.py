@@ -186,7 +186,8 @@ def series(raw: Iterable[Raw], instrument: Instrument, since: date, now: datetim
     latest = now.astimezone(zone).date()
     if _through(instrument, _midnight(latest + timedelta(days=1), zone)):  # futures and FX: tomorrow began this evening
         latest += timedelta(days=1)
-    closed = {day.weekday() for n in range(7) if _never_trades(instrument, day := latest - timedelta(days=n))}
+    week = [latest - timedelta(days=n) for n in range(7)]
+    closed = {one.weekday() for one in week if _never_trades(instrument, one)}
     rows: dict[int, daily.Row | None] = {}
     came = 0
     for day, numbers in raw:
