@@ -24,7 +24,7 @@ from evertick.archive.database import sqlite_path
 from evertick.archive.migrate import current, upgrade
 from evertick.archive.parts import PIECE
 from evertick.errors import ArchiveFull, ArchiveLocked, ArchiveReadOnly, ArchiveUnavailable
-from evertick.model import Outcome, Receipt, ReportMeta, Slot
+from evertick.model import Outcome, Quote, Receipt, ReportMeta, Slot
 from servers import Server, postgres_server
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -101,6 +101,26 @@ async def test_a_full_disk_stops_the_draft_keeps_what_there_was_and_goes_on_when
     assert gzip.decompress(stored) == body
     async with archive.engine.connect() as connection:
         assert (await connection.exec_driver_sql("PRAGMA integrity_check")).scalar_one() == "ok"
+
+
+async def test_a_full_disk_costs_the_quotes_of_that_refresh_until_there_is_space(sqlite_archive: Archive) -> None:
+    archive = sqlite_archive
+    dice = random.Random(1)
+
+    def snapshot(at: datetime) -> list[Quote]:
+        return [Quote(f"I{n}", dice.random(), at, "yahoo") for n in range(2_000)]
+
+    async with archive.engine.connect() as connection:
+        pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
+    disk = Disk(archive)
+    disk.pages = pages + 1
+    given = snapshot(NOW)
+    with pytest.raises(ArchiveFull, match="space"):
+        await archive.quotes.add(NOW, given)
+    disk.pages = None
+    assert await archive.quotes.add(NOW, given) == 2_000
+    await archive.quotes.compact(at_least=1)
+    assert (await archive.quotes.load("I7", NOW, NOW))[1].tolist() == [given[7].price]
 
 
 # --- read-only -------------------------------------------------------------------------------------------------------
