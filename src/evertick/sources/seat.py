@@ -71,14 +71,16 @@ class Seat:
         self._part: _Part | None = None
         self._down = False
         self._stumbled: str | None = None
+        self._asked_to_wait: datetime | None = None
+        """By an answer to a request for bars: that is meant for all requests."""
 
     def knows(self, instrument: Instrument) -> bool:
         return symbol_of(instrument, self.source.namespaces) is not None
 
     def retry_at(self, now: datetime) -> datetime | None:
         """Until when it is not asked for quotes; ``None``: it may be asked."""
-        if self.quotes.open(now):
-            return self.quotes.retry_at
+        if rests := [at for at in (self.quotes.retry_at, self._asked_to_wait) if at is not None and at > now]:
+            return max(rests)
         return self.quota.again_at() if self.quota.left() == 0 else None
 
     def lacks(self, instrument: Instrument, now: datetime) -> bool:
@@ -127,11 +129,7 @@ class Seat:
         getter = Courteous(http, self.manners, budget_s, tries)
         got = await self._guarded(self._fetched(getter, batch, known))
         answer = Answer(failures=[got]) if isinstance(got, SourceError) else got
-        now = self._clock.now()
-        asked = _asked(batch, answer)
-        if asked or answer.failures:
-            self.quotes.told(failed(asked, answer), answer.failures, now)
-        self._remember(asked, answer, now)
+        self._remember(_asked(batch, answer), answer, self._clock.now())
         return answer
 
     async def _fetched(self, getter: Getter, batch: Sequence[Instrument], known: Known) -> Answer:
@@ -164,7 +162,7 @@ class Seat:
         # That one symbol is not known, or its bars are damaged, says nothing of the others.
         self.history.told(bool(errors) and not isinstance(got, SourceMalformed), errors, self._clock.now())
         if isinstance(got, SourceRateLimited):
-            self.quotes.retry_at = self.history.retry_at
+            self._asked_to_wait = self.history.retry_at
         return got
 
     async def _bars(
@@ -202,9 +200,11 @@ class Seat:
         """Its status after a run; ``idle`` says why it was not asked, if it was not and is well."""
         part, self._part = self._part, None
         before = self.status
-        until = self.retry_at(now)
         if part is not None and not part.asked and not part.failures:
             part, idle = None, "its turn comes later, to keep within its quota"
+        if part is not None:
+            self.quotes.told(failed(part.asked, part.answer()), part.failures, now)
+        until = self.retry_at(now)
         if part is not None:
             answer = part.answer()
             hint = advice(self.name, answer, bool(self._key))

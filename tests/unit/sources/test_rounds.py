@@ -484,3 +484,15 @@ async def test_a_second_try_is_made_where_the_rate_allows_it(monkeypatch, clock)
     bench.http.script = lambda url, params: next(answers)
     assert len((await bench.run()).quotes) == 1
     assert bench.requests("one") == 2
+
+
+async def test_a_run_counts_once_however_often_a_source_was_asked_in_it(monkeypatch, clock):
+    zero = lambda asked: Answer([], {i.id: "price 0" for i in asked})  # noqa: E731
+    one, two = Script("one", clock, answer=zero), Script("two", clock, answer=zero)
+    three = Script("three", clock, answer=zero)
+    chains = [("A", "one"), ("B", "two", "one"), ("C", "three", "two", "one")]
+    bench = Bench(monkeypatch, [three, two, one], [instrument(*chain) for chain in chains], clock)
+    for _ in range(2):
+        await bench.run(after=RUN_S)
+    assert len(one.asked) == 6
+    assert (bench.status("one").state, bench.status("one").retry_at) == ("failing", None)
