@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from evertick.board.document import iso, loads
 from evertick.board.redis import CHANNEL, KEY, open_redis
 from evertick.errors import BoardUnavailable, SettingsError
-from evertick.model import Group, Instrument, Quote, Snapshot, SourceStatus
+from evertick.model import Breadth, Group, Instrument, Quote, Snapshot, SourceStatus
 from evertick.universe import Universe
 from servers import Server, free_port, redis_server
 
@@ -70,6 +70,20 @@ async def test_a_restart_begins_with_the_last_good_values(redis_url: str):
         await board.save(SNAPSHOT)
     async with open_redis(redis_url) as board:
         assert await board.load() == SNAPSHOT
+
+
+async def test_breadth_and_all_of_a_source_survive_a_restart(redis_url: str):
+    hose = Quote("SPX", 1684.2, NOW, "vps", breadth=Breadth(210, 140, 33))
+    rests = SourceStatus(
+        "tiingo", "resting", 0, NOW - timedelta(hours=1), "HTTP 429", "rate_limited", NOW + timedelta(hours=1), 0.4,
+        "Tiingo", "HTTP 429", NOW, 1000, 0,
+    )  # fmt: skip
+    off = SourceStatus("finnhub", "off", title="Finnhub", note="no API key; set EVERTICK_SOURCES__FINNHUB__API_KEY")
+    kept = Snapshot(NOW, (hose,), (rests, off))
+    async with open_redis(redis_url) as board:
+        await board.save(kept)
+    async with open_redis(redis_url) as board:
+        assert await board.load() == kept
 
 
 async def test_connections_stay_few_and_the_same_over_many_saves(redis_url: str):

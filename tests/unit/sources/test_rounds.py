@@ -415,6 +415,26 @@ async def test_bars_count_against_the_daily_quota(monkeypatch, clock):
     assert usage.kept == {("one", TUESDAY.date()): 2}
 
 
+async def test_a_request_to_slow_down_over_bars_outlasts_a_run_that_goes_well(monkeypatch, clock):
+    one = Script("one", clock, bars=lambda asked: SourceRateLimited("one", "/bars", "HTTP 429", retry_after=600))
+    bench = Bench(monkeypatch, [one], [instrument("A", "one")], clock)
+    bars: list[asyncio.Task[object]] = []
+
+    def meanwhile(asked: Sequence[Instrument]) -> Answer:
+        bars.append(asyncio.ensure_future(bench.conductor.bars(asked, date(2026, 1, 1))))
+        return one.good(asked)
+
+    one.answer = meanwhile
+    await bench.run()
+    await bars[0]
+    one.answer = None
+    await bench.run(after=RUN_S)
+    await bench.run(after=RUN_S)
+    assert (len(one.asked), bench.status("one").state) == (1, "resting")
+    await bench.run(after=RUN_S + RUN_S)
+    assert bench.status("one").state == "ok"
+
+
 async def test_bars_on_another_scale_than_the_price_are_asked_of_the_next(monkeypatch, clock):
     one = Script("one", clock, bars=lambda asked: [some_bars(i.id, (100_000.0, 100_100.0)) for i in asked])
     two = Script("two", clock, bars=with_bars())
