@@ -85,7 +85,7 @@ def test_commands_beside_a_running_server_use_it(folder: Path, against: Mapping[
         now = json.loads(evertick("memory", "--json", cwd=folder, env=against).stdout)["now"]
         assert now["pid"] == server.process.pid
         plan = json.loads(evertick("schedule", "list", "--json", cwd=folder, env=against).stdout)
-        assert {s["job"] for s in plan["schedules"]} == {"refresh_indices", "report", "housekeeping"}
+        assert {s["job"] for s in plan["schedules"]} == {"refresh_indices", "update_bars", "report", "housekeeping"}
         for command in (["poll"], ["board"], ["report", "list"], ["report", "show"], ["memory"], ["schedule", "list"]):
             answer = evertick(*command, cwd=folder, env=against)
             assert answer.returncode == 0, answer.stderr
