@@ -73,6 +73,13 @@ async def test_the_dashboard_names_the_providers_of_its_prices_with_links(client
     assert "Tiingo" not in line[1]
 
 
+async def test_beside_the_markets_stand_the_sources_that_work_or_fail_and_how_many_stand_by(client):
+    part = (await client.get("/?part=aside")).text
+    assert "Yahoo Finance" in part and "HTTP 429: asked us to wait" in part
+    assert "1 more stands by" in part
+    assert "VPS" not in part and "Tiingo" not in part
+
+
 def test_credits_name_each_provider_once():
     assert credits(["ecb", "coingecko", "ecb", "own"]) == [
         Credit("CoinGecko", "https://www.coingecko.com"),
