@@ -26,7 +26,7 @@ help:  ## Show this list
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(STATIC): .venv/base frontend/package-lock.json frontend/build.mjs $(wildcard frontend/src/*) scripts/build_assets.py
+$(STATIC): .venv/base frontend/package-lock.json frontend/build.mjs $(wildcard frontend/src/* frontend/src/*/*) scripts/build_assets.py
 	@$(BIN)/python scripts/build_assets.py pages
 
 .venv/catalogues: .venv/base $(wildcard src/evertick/reports/locale/*/LC_MESSAGES/*.po) src/evertick/reports/render/cldr.py scripts/build_assets.py

@@ -14,6 +14,7 @@ from evertick.web.feed import Feed
 from evertick.web.guard import Guard
 from evertick.web.metrics import Metrics, Traffic
 from evertick.web.pages import dashboard, reading, sources, system
+from evertick.web.pages import memory as memory_page
 from evertick.web.pages.pages import Pages
 from evertick.web.problems import add_handlers
 from evertick.web.routes import indices, jobs, memory, reports, status
@@ -74,7 +75,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         minutes=services.minutes,
     )
     add_handlers(app)
-    for module in (indices, reports, jobs, memory, status, dashboard, reading, sources, system):
+    for module in (indices, reports, jobs, memory, status, dashboard, reading, sources, memory_page, system):
         app.include_router(module.router)
     _describe_problems(app)
     return app

@@ -1,4 +1,4 @@
-"""The remaining pages: memory, signing in, the API's reference, and the files of them all."""
+"""The remaining pages: signing in, the API's reference, and the files of them all."""
 
 from __future__ import annotations
 
@@ -9,40 +9,11 @@ from starlette.responses import Response
 
 from evertick.web.auth import COOKIE, Writer, form, local_path, same_origin, set_session
 from evertick.web.guard import DOCS_CSP
-from evertick.web.pages.dashboard import JOBS, memory_line
-from evertick.web.problems import Problem
 from evertick.web.replies import back_to
 from evertick.web.state import web_of
 from evertick.web.static import ICON, send_file
 
 router = APIRouter(include_in_schema=False)
-
-RECEIPTS = 50
-
-
-@router.head("/memory")
-@router.get("/memory")
-async def memory(
-    request: Request,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
-    job: Annotated[str | None, Query(max_length=32)] = None,
-) -> Response:
-    web = web_of(request)
-    try:
-        page = await web.services.receipts.recent(limit=RECEIPTS, cursor=cursor, job=job or None)
-    except ValueError as error:
-        raise Problem(400, str(error)) from error
-    return await web.pages.send(
-        request,
-        "memory.html",
-        memory=web.services.memory.now(),
-        receipts=page.items,
-        next=page.next,
-        first=cursor is None,
-        job=job or "",
-        jobs=JOBS,
-        memory_line=memory_line(page.items),
-    )
 
 
 @router.head("/login")
