@@ -4,9 +4,9 @@ import uPlot from "uplot";
 import { colour, onTheme } from "./report/page.js";
 
 const EVERY_S = 30;
-const HEIGHT = 264;
-const GUTTER = 56;
-const LANES = 36;
+const HEIGHT = 272;
+const GUTTER = 64;
+const LANES = 44;
 const TRACKS = [["--s1", "--s3"], ["--s4", "--s4"], ["--s5", "--s5"], ["--s6", "--s6"]];
 const KINDS = [["restart", "Restarts"], ["report", "Reports"], ["refresh", "Refreshes"]];
 
@@ -62,7 +62,7 @@ function chart(frame, data) {
       ctx.stroke();
     };
     KINDS.forEach(([kind, name], lane) => {
-      const top = bbox.top + bbox.height + (10 + 12 * lane) * ratio;
+      const top = bbox.top + bbox.height + (11 + 13 * lane) * ratio;
       ctx.fillStyle = colour("--ink-3");
       ctx.fillText(name, bbox.left - 6 * ratio, top + 4 * ratio);
       ctx.strokeStyle = colour(kind === "refresh" ? "--ink-3" : "--ink");
@@ -100,10 +100,10 @@ function chart(frame, data) {
       cursor: { y: false, points: { size: 6 } },
       scales: { x: { time: true, range: (_, low, high) => (low <= data.since + span / data.columns && high >= data.until - span / data.columns ? [data.since, data.until] : [low, high]) }, y: { range: [0, data.top] } },
       axes: [
-        { stroke: colour("--ink-3"), grid: { show: false }, ticks: { show: false }, font, size: 20 + LANES, gap: LANES + 4, space: 56,
+        { stroke: colour("--ink-3"), grid: { show: false }, ticks: { show: false }, font, size: 20 + LANES, gap: LANES + 6, space: 56,
           values: (plot, times) => { const days = plot.scales.x.max - plot.scales.x.min > 2 * 86400; return times.map((time) => (days ? day.format(new Date(time * 1000)) : at(time).split(" ").pop())); } },
         { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font, size: GUTTER, gap: 6,
-          splits: () => Array.from({ length: Math.round(data.top / data.step) + 1 }, (_, n) => n * data.step), values: (_, levels) => levels.map((level) => (level ? size(level) : "0 B")) },
+          splits: () => Array.from({ length: Math.round(data.top / data.step) + 1 }, (_, n) => n * data.step), values: (_, levels) => levels.map((level) => (level ? size(level).replace(".0 ", " ") : "0")) },
       ],
       series: [{}, ...series],
       bands,

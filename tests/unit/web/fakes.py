@@ -480,7 +480,9 @@ class Inquiry:
 
 
 def account(clock: Clock) -> Account:
-    return Account(MemoryStore(), MemoryStore(), Watch(Gauge(), 256 << 20, clock, process="desk/42/1"), clock)
+    watch = Watch(Gauge(), 256 << 20, clock, process="desk/42/1")
+    watch.budget = watch.budget.look(int(81.4 * 2**20), clock.now())
+    return Account(MemoryStore(), MemoryStore(), watch, clock)
 
 
 def world(*, token: str | None = None, filled: bool = True, **settings: Any) -> World:

@@ -78,7 +78,7 @@ class Traffic:
 
     receipt: WebReceipt
     mean_s: float
-    kept: float | None
+    kept: int | None
     """Bytes by one request, of those that were alone in the process."""
 
 
@@ -252,7 +252,7 @@ def traffic(receipts: Sequence[WebReceipt]) -> list[Traffic]:
         Traffic(
             r,
             r.duration_s / r.requests if r.requests else 0.0,
-            r.retained / r.alone if r.alone and r.retained is not None else None,
+            round(r.retained / r.alone) if r.alone and r.retained is not None else None,
         )
         for r in receipts
     ]

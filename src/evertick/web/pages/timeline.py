@@ -147,7 +147,7 @@ def drawing(course: Any, zone: tzinfo) -> Drawing:
         lines=lines,
         strokes=[_stroke(line, scale) for line in lines],
         times=_times(course.since, course.until, zone),
-        levels=[Tick(100 - 100 * n * step / scale, format.size(n * step)) for n in range(round(scale / step) + 1)],
+        levels=[Tick(100 - 100 * n * step / scale, _level(n * step)) for n in range(round(scale / step) + 1)],
         limit=limit,
         limit_at=round(100 - 100 * limit / scale, 2) if limit is not None and drawn_limit else None,
         marks={kind: "".join(f"M{_x(n)} 0V8" for n in sorted(set(found))) for kind, found in marked.items()},
@@ -193,6 +193,10 @@ def _scale(most: float) -> tuple[int, int]:
             if most * 1.04 <= 5 * step:
                 return int(-(-most * 1.04 // step) * step), step
     return int(most), int(most)
+
+
+def _level(count: int) -> str:
+    return format.size(count).replace(".0 ", " ") if count else "0"
 
 
 def _x(column: int) -> int:
