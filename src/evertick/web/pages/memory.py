@@ -94,10 +94,10 @@ async def memory(
     try:
         page = await web.services.receipts.recent(limit=RECEIPTS, cursor=cursor, job=job or None)
         found, problem = await _account(web, span), ""
-    except ArchiveError as error:
-        page, found, problem = Page((), None), {"statement": None, "course": None}, str(error)
     except ValueError as error:
         raise Problem(400, str(error)) from error
+    except ArchiveError as error:
+        page, found, problem = Page((), None), {"statement": None, "course": None, "growth": ()}, str(error)
     return await web.pages.send(
         request,
         "memory.html",
