@@ -225,7 +225,7 @@ def _rows(
     return [
         row(
             "Connections leaked in 24 h", "about 480", "0", "0",
-            indices.connections if indices.measured else None, "count", 0,
+            max(0, indices.connections) if indices.measured else None, "count", 0,
         ),
         row("Kept per report", "about 7 MB", "about 100 KB", "1 KB at most", save.kept, "bytes", KB),
         daily(
