@@ -144,6 +144,7 @@ async def _account(web: Web, span: Range) -> dict[str, Any]:
         ],
         "blocks": blocks(statement),
         "axis": [(share(size), label) for size, label in AXIS],
+        "components": [(one, growth(one.per_day)) for one in statement.components],
         "rows": [(row, measured(row)) for row in statement.rows],
         "requests": traffic(await services.timeline.web(now - SPANS[span], now)),
         "diagnoses": await services.timeline.diagnoses(5),

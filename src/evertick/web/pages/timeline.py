@@ -103,6 +103,11 @@ class Drawing:
     """For the script; MB."""
 
     @property
+    def fine(self) -> bool:
+        """Whether a column is shorter than a minute, so that its time needs seconds."""
+        return (self.until - self.since).total_seconds() < 60 * COLUMNS
+
+    @property
     def newest(self) -> Point | None:
         points = [(line.points[-1].column, line.points[-1]) for line in self.lines]
         return max(points, key=lambda p: p[0])[1] if points else None
