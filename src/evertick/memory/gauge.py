@@ -178,15 +178,37 @@ def _tasks() -> int:
         return 0
 
 
-def limit(setting: int | None, cgroup: Path = Path("/sys/fs/cgroup")) -> tuple[int, str]:
-    """The budget in bytes and where it comes from: the setting, else the cgroup's ``memory.max``, else 256 MiB."""
+def limit(
+    setting: int | None, cgroup: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> tuple[int, str]:
+    """The budget in bytes and where it comes from: the setting, else the lowest limit of the process's cgroups, else 256 MiB.
+
+    ``own`` names the cgroup of this process below ``cgroup`` (``0::/system.slice/evertick.service``; ``0::/`` in a container).
+    """
     if setting is not None:
         return setting, "setting"
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            text = (cgroup / name).read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit() and int(text) < 1 << 50:  # cgroup v1 writes a huge number for "no limit"
-            return int(text), "cgroup"
-    return DEFAULT_LIMIT, "default"
+    found = [
+        int(text)
+        for folder in _groups(cgroup, own)
+        for name in ("memory.max", "memory.high", "memory/memory.limit_in_bytes")
+        if (text := _line(folder / name)).isdigit() and int(text) < 1 << 50  # v1 writes a huge number for "no limit"
+    ]
+    return (min(found), "cgroup") if found else (DEFAULT_LIMIT, "default")
+
+
+def _groups(cgroup: Path, own: Path) -> list[Path]:
+    """The folders of the process's cgroup and of those above it: each limits what is below."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        lines = []
+    mine = next((line[3:] for line in lines if line.startswith("0::")), "/").strip("/")
+    parts = [part for part in mine.split("/") if part not in ("", "..")]
+    return [cgroup.joinpath(*parts[:n]) for n in range(len(parts), -1, -1)]
+
+
+def _line(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""

@@ -85,3 +85,16 @@ def test_limit(tmp_path, written, setting, expected):
     if written is not None:
         (tmp_path / "memory.max").write_text(written)
     assert limit(setting, cgroup=tmp_path) == expected
+
+
+def test_the_lowest_limit_of_the_cgroups_above_a_process_counts(tmp_path):
+    own = tmp_path / "own"
+    own.write_text("4:memory:/elsewhere\n0::/system.slice/evertick.service\n")
+    service = tmp_path / "system.slice" / "evertick.service"
+    service.mkdir(parents=True)
+    assert limit(None, tmp_path, own) == (gauge.DEFAULT_LIMIT, "default")
+    (service / "memory.max").write_text("402653184\n")
+    assert limit(None, tmp_path, own) == (384 << 20, "cgroup")
+    (service / "memory.high").write_text("max\n")
+    (service.parent / "memory.max").write_text("335544320\n")
+    assert limit(None, tmp_path, own) == (320 << 20, "cgroup")
