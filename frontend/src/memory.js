@@ -114,24 +114,28 @@ function chart(frame, data) {
   );
 }
 
-// The legend tells what was held under the pointer, of the process that is newest there; away from the figure, the newest.
+// The legend tells what was held under the pointer, by the process that held most; away from the figure, what was seen last.
 function tell(frame, plot, data, at) {
-  const times = plot.data[0];
   const asked = plot.cursor.idx;
-  let n = asked ?? data.columns - 1;
-  let line;
-  for (; n >= 0 && !line; n -= 1) {
-    line = data.lines.findLast((one) => one.columns.includes(n));
-    if (asked != null || line) break;
-  }
-  const place = line ? line.columns.indexOf(n) : -1;
-  const words = { at: at(asked == null ? data.until : times[n]), rss: size(line?.rss[place]), top: size(line?.top[place]), heap: size(line?.heap[place]) };
+  const n = asked ?? Math.max(0, ...data.lines.map((line) => line.columns.at(-1)));
+  const found = data.lines
+    .map((line) => ({ line, place: line.columns.indexOf(n) }))
+    .filter(({ place }) => place >= 0)
+    .reduce((most, one) => (most && (most.line.rss[most.place] ?? 0) >= (one.line.rss[one.place] ?? 0) ? most : one), null);
+  const value = (name) => size(found?.line[name][found.place]);
+  const words = {
+    at: at(asked == null ? data.until : plot.data[0][n]),
+    process: found?.line.name ?? "–",
+    rss: value("rss"),
+    top: value("top"),
+    heap: value("heap"),
+  };
   for (const [name, text] of Object.entries(words)) {
     const cell = document.querySelector(`.legend [data-f="${name}"]`);
     if (cell && cell.textContent !== text) cell.textContent = text;
   }
   frame.setAttribute("aria-valuenow", String(n));
-  frame.setAttribute("aria-valuetext", `${words.at}: RSS ${words.rss}, highest ${words.top}, heap ${words.heap}`);
+  frame.setAttribute("aria-valuetext", `${words.at}, ${words.process}: RSS ${words.rss}, highest ${words.top}, heap ${words.heap}`);
 }
 
 function explore(frame) {
@@ -174,10 +178,14 @@ function explore(frame) {
 
 // Puts what changed in its place: only parts that differ, and none in which the reader is.
 function put(fresh) {
+  const whole = (page) => Boolean(page.getElementById("timeline"));
+  if (whole(fresh) !== whole(document)) return location.reload(); // the database went, or came back
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
     if (!next || next.innerHTML === part.innerHTML || part.contains(document.activeElement)) continue;
+    const left = part.querySelector(".scroll")?.scrollLeft ?? 0;
     part.replaceChildren(...next.childNodes);
+    if (left) part.querySelector(".scroll")?.scrollTo({ left });
     if (next.dateTime) part.dateTime = next.dateTime;
   }
 }

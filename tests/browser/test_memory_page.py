@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from unit.web.fakes import NOW, World, serving, world
+from unit.web.fakes import NOW, MemoryStore, World, serving, world
 
 LEGEND = "() => [...document.querySelectorAll('.legend [data-f]')].map((node) => node.textContent)"
 PLACES = "() => [...document.querySelectorAll('section')].map((node) => node.getBoundingClientRect().top).join()"
@@ -55,6 +55,34 @@ def test_the_figure_is_read_with_the_keyboard(visitor, site):
     page.keyboard.press("Escape")
     page.wait_for_function("document.querySelector('.legend [data-f=at]').textContent === '21:30'")
     assert page.evaluate(LEGEND) == newest
+
+
+def test_of_several_processes_the_figure_names_the_one_it_tells(visitor, monkeypatch):
+    plain = MemoryStore.samples
+
+    async def two(self, since, until, step_s, process=None):
+        found = await plain(self, since, until, step_s)
+        other = [
+            replace(s, process="other/7/1", rss=(s.rss or 0) + (30 << 20))
+            for s in found
+            if s.at > NOW - timedelta(hours=4)
+        ]
+        return sorted([*found, *other], key=lambda s: (s.at, s.process))
+
+    monkeypatch.setattr(MemoryStore, "samples", two)
+    with serving(world()) as url:
+        page = visitor.open(url + "/memory")
+        page.locator("#timeline canvas").wait_for()
+        told = page.locator(".legend [data-f=process]")
+        assert told.inner_text() == "other/7"
+        page.get_by_role("slider").focus()
+        page.keyboard.press("Home")
+        assert told.inner_text() == "desk/42"
+        assert page.locator(".timeline .process").count() == 2
+        written = visitor.open(url + "/memory", javascript=False)
+        assert written.locator(".legend [data-f=process]").inner_text() == "other/7"
+        assert [written.locator(f".drawn g.t{track}").count() for track in (0, 1)] == [2, 1]
+        visitor.close()
 
 
 def test_the_chart_is_loaded_on_this_page_alone(visitor, site):

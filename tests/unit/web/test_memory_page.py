@@ -180,6 +180,8 @@ def test_processes_one_after_the_other_share_a_colour_and_those_at_the_same_time
     beside = drawing(course([*first, *second, *(sample("b/9/1", n) for n in range(600, 0, -1))]), UTC)
     assert sorted((line.name, line.track) for line in beside.lines) == [("a/1", 0), ("a/2", 0), ("b/9", 1)]
     assert [line.name for line in beside.together] == ["a/2", "b/9"]
+    larger = drawing(course([sample("a/1/1", 5, 90 * MB), sample("b/9/1", 5, 95 * MB), sample("c/3/1", 5)]), UTC)
+    assert larger.newest is not None and larger.newest[0].name == "b/9"
 
 
 @given(

@@ -108,9 +108,13 @@ class Drawing:
         return (self.until - self.since).total_seconds() < 60 * COLUMNS
 
     @property
-    def newest(self) -> Point | None:
-        points = [(line.points[-1].column, line.points[-1]) for line in self.lines]
-        return max(points, key=lambda p: p[0])[1] if points else None
+    def newest(self) -> tuple[Line, Point] | None:
+        """What was seen last; of several processes at the same time the one that holds most."""
+        last = [(line.points[-1].column, line.points[-1].rss or 0, n) for n, line in enumerate(self.lines)]
+        if not last:
+            return None
+        line = self.lines[max(last)[2]]
+        return line, line.points[-1]
 
     @property
     def together(self) -> Sequence[Line]:
