@@ -166,7 +166,7 @@ def _tune(engine: SyncEngine) -> None:
             for pragma in (
                 "foreign_keys=ON",
                 "synchronous=NORMAL",
-                "cache_size=-512",  # KB a connection: what is written goes through once, a larger cache only fills up
+                "cache_size=-64",  # KB a connection: a larger one fills with reports that went through, and looks like a leak
                 "journal_size_limit=4194304",  # a WAL swollen by one long write shrinks again
                 "temp_store=MEMORY",
             ):

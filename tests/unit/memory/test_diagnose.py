@@ -80,7 +80,8 @@ async def test_it_tells_no_value_and_no_folder(tmp_path: Path) -> None:
 
 async def test_what_does_not_leak_shows_nothing_of_its_own() -> None:
     found = await diagnose(sound, now, runs=5)
-    assert all((one.size or 0) < 20_000 for one in found.lines)
+    here = Path(__file__).name
+    assert all((one.size or 0) < 20_000 for one in found.lines if here in one.what)
     assert len(found.lines) <= LINES
     assert found.descriptors == found.tasks == ()
 
