@@ -103,7 +103,11 @@ class Desk:
         keep, now, archive = self.settings.retention, self.clock.now(), self.archive
         return {
             "drafts": await archive.reports.sweep(now - DRAFTS_KEPT),
-            "reports": len(await archive.reports.prune(keep.reports, now - timedelta(days=keep.report_days))),
+            "reports": len(
+                await archive.reports.prune(
+                    keep.reports, now - timedelta(days=keep.report_days), at_most=keep.report_bytes
+                )
+            ),
             "receipts": await archive.receipts.prune(keep.receipts, now - timedelta(days=keep.receipt_days)),
             "slots": await archive.ledger.prune(now - timedelta(days=keep.slot_days)),
             "bars": await archive.bars.prune((now - timedelta(days=keep.bar_days)).date()),

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from hashlib import blake2s
+from hashlib import blake2s, sha256
 from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -422,9 +422,25 @@ class ReportMeta:
     warnings: tuple[str, ...] = ()
     state: str = "published"
     pinned: bool = False
+    facts: PartMeta | None = None
+    """What the report was made from (`evertick.reports.record`); none of the parts that make its pages."""
 
     def part(self, name: str) -> PartMeta | None:
+        """The part of that name; ``facts`` are those saved with the report."""
+        if self.facts is not None and name == self.facts.part:
+            return self.facts
         return next((p for p in self.parts if p.part == name), None)
+
+    @property
+    def sha256(self) -> str:
+        """The content hash of the whole report: sha256 of the lines ``<part> <sha256>`` of its parts, then of its facts."""
+        parts = self.parts if self.facts is None else (*self.parts, self.facts)
+        return sha256("".join(f"{p.part} {p.sha256}\n" for p in parts).encode()).hexdigest()
+
+    @property
+    def stored(self) -> int:
+        """Bytes that are kept for this report alone: its facts are among them, assets are shared and are not."""
+        return sum(p.stored for p in (*self.parts, self.facts) if p is not None and p.asset is None)
 
     @property
     def size(self) -> int:

@@ -113,6 +113,7 @@ class RetentionSettings(Section):
 
     reports: int = Field(200, ge=1, description="published reports kept at most, the newest")
     report_days: int = Field(90, ge=1)
+    report_bytes: Bytes = Field(2 << 30, ge=1 << 20, description="stored bytes of all reports that are not pinned")
     receipts: int = Field(20_000, ge=100, description="receipts kept at most")
     receipt_days: int = Field(30, ge=1)
     slot_days: int = Field(30, ge=1)

@@ -46,4 +46,5 @@ def from_json(plain: Mapping[str, Any], *, state: str, pinned: bool) -> ReportMe
         warnings=tuple(plain["warnings"]),
         state=state,
         pinned=pinned,
+        facts=PartMeta(**plain["facts"]) if plain.get("facts") else None,
     )

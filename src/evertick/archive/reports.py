@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select, tuple_, update
@@ -138,7 +139,7 @@ class ReportStore:
                     created=meta.created,
                     published=self._clock.now(),
                     size=meta.size,
-                    stored=sum(p.stored for p in meta.parts),
+                    stored=meta.stored,
                     meta=plain,
                 )
             )
@@ -213,7 +214,7 @@ class ReportStore:
     # --- keeping and deleting ----------------------------------------------------------------------------------------
 
     async def pin(self, id: str, pinned: bool = True) -> None:
-        """Keep a report however old it gets. Raises `NotFound`."""
+        """Keep a report however old it gets, or no longer. Raises `NotFound`."""
         async with self._engine.begin() as connection:
             done = await connection.execute(
                 update(reports).where(reports.c.id == id, reports.c.state == "published").values(pinned=pinned)
@@ -227,8 +228,11 @@ class ReportStore:
         await removal.remove_report(self._engine, id)
         await removal.give_back(self._engine)
 
-    async def prune(self, keep: int, older_than: datetime, desk: str | None = None) -> Sequence[str]:
-        """Delete published reports beyond the newest ``keep`` and those created before ``older_than``; returns their ids.
+    async def prune(
+        self, keep: int, older_than: datetime, desk: str | None = None, *, at_most: int | None = None
+    ) -> Sequence[str]:
+        """Delete published reports beyond the newest ``keep``, those created before ``older_than``, and from the oldest on
+        those with which all take more than ``at_most`` stored bytes, but never the newest; returns their ids.
 
         Pinned reports stay and do not count. In small steps, so that no other writer waits for long. Assets that no
         report uses any more go too, and the space goes back to the disk.
@@ -240,7 +244,12 @@ class ReportStore:
         async with self._engine.connect() as connection:
             old = (await connection.scalars(shown.where(reports.c.created < older_than))).all()
             beyond = (await connection.scalars(newest_first.offset(keep))).all()
-        gone = sorted({*old, *beyond})
+            sizes = (await connection.execute(newest_first.add_columns(reports.c.stored))).all()
+        taken = accumulate(row.stored for row in sizes)
+        too_much = [row.id for row, so_far in zip(sizes, taken, strict=True) if at_most is not None and so_far > at_most]
+        if sizes and too_much[:1] == [sizes[0].id]:
+            del too_much[0]
+        gone = sorted({*old, *beyond, *too_much})
         for id in gone:
             await removal.remove_report(self._engine, id)
         assets_gone = await removal.remove_unused_assets(self._engine, self._clock.now())
@@ -294,7 +303,8 @@ async def _check_complete(connection: Connection, meta: ReportMeta, token: int) 
         .group_by(report_parts.c.part)
     )
     stored = {row.part: int(row.stored) for row in rows}
-    wrong = [p.part for p in meta.parts if p.asset is None and stored.get(p.part, 0) != p.stored]
+    own = [p for p in (*meta.parts, meta.facts) if p is not None and p.asset is None]
+    wrong = [p.part for p in own if stored.get(p.part, 0) != p.stored]
     wanted = {p.asset for p in meta.parts if p.asset is not None}
     if wanted:
         there = set(await connection.scalars(select(assets.c.hash).where(assets.c.hash.in_(wanted))))
