@@ -8,7 +8,7 @@ const HEIGHT = 272;
 const GUTTER = 64;
 const LANES = 44;
 const TRACKS = [["--s1", "--s3"], ["--s4", "--s4"], ["--s5", "--s5"], ["--s6", "--s6"]];
-const KINDS = [["restart", "Restarts"], ["report", "Reports"], ["refresh", "Refreshes"]];
+const KINDS = [["restart", "Starts"], ["report", "Reports"], ["refresh", "Refreshes"]];
 
 const zone = () => document.body.dataset.zone;
 const read = () => JSON.parse(document.getElementById("timeline-data").textContent);
@@ -90,6 +90,8 @@ function chart(frame, data) {
     }
     ctx.restore();
   };
+  // A label so near to an end of the figure that it would not be whole.
+  const cut = (plot, time) => { const x = plot.valToPos(time, "x"); return x < 18 || x > plot.bbox.width / devicePixelRatio - 18; };
   return new uPlot(
     {
       width: Math.floor(frame.clientWidth),
@@ -101,7 +103,7 @@ function chart(frame, data) {
       scales: { x: { time: true, range: (_, low, high) => (low <= data.since + span / data.columns && high >= data.until - span / data.columns ? [data.since, data.until] : [low, high]) }, y: { range: [0, data.top] } },
       axes: [
         { stroke: colour("--ink-3"), grid: { show: false }, ticks: { show: false }, font, size: 20 + LANES, gap: LANES + 6, space: 56,
-          values: (plot, times) => { const days = plot.scales.x.max - plot.scales.x.min > 2 * 86400; return times.map((time) => (days ? day.format(new Date(time * 1000)) : at(time).split(" ").pop())); } },
+          values: (plot, times) => { const days = plot.scales.x.max - plot.scales.x.min > 2 * 86400; return times.map((time) => (cut(plot, time) ? "" : days ? day.format(new Date(time * 1000)) : at(time).split(" ").pop())); } },
         { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font, size: GUTTER, gap: 6,
           splits: () => Array.from({ length: Math.round(data.top / data.step) + 1 }, (_, n) => n * data.step), values: (_, levels) => levels.map((level) => (level ? size(level).replace(".0 ", " ") : "0")) },
       ],

@@ -52,7 +52,7 @@ async def test_the_figure_the_table_and_the_numbers_of_the_script_are_the_same(c
     strokes = re.findall(r'<path class="rss" d="(M[^"]+)"/></g>', page)
     assert sum(d.count("L") + 1 for d in strokes) == points
     assert len(strokes) == 2 and table.count(" begins</td>") == 1  # a restart is a gap
-    assert "1 restart, 7 reports, 480 refreshes" in page
+    assert "1 start, 7 reports, 480 refreshes" in page
     assert len(re.findall(r'<line class="restart"', page)) == 1
     assert '<line class="limit"' in page
 

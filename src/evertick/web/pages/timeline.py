@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 960, 200
 MB = 1 << 20
 TRACKS = 4
 """Colours for processes that run at the same time."""
-KINDS = {"restart": "Restarts", "report": "Reports", "refresh": "Refreshes"}
+KINDS = ("restart", "report", "refresh")
 
 _TICKS = (
     (timedelta(hours=1), timedelta(minutes=10)), (timedelta(hours=6), timedelta(hours=1)),
@@ -131,7 +131,7 @@ class Drawing:
             return "Timeline of memory: nothing was measured"
         return (
             f"Timeline of memory: RSS between {format.size(min(values))} and {format.size(max(values))}, "
-            f"at its highest {format.size(max(tops))}, {self.counts['restart']} restarts, {self.counts['report']} reports"
+            f"at its highest {format.size(max(tops))}, {self.counts['restart']} starts, {self.counts['report']} reports"
         )
 
 
