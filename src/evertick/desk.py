@@ -165,4 +165,5 @@ class Desk:
             languages=self.settings.locales,
             timezone=self.settings.timezone,
             progress=lambda *news: told.append(news),
+            intraday=self.archive.quotes.load,
         )

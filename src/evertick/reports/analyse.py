@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from math import fsum, isfinite, sqrt
 from operator import mul
 from zoneinfo import ZoneInfo
 
+from evertick import sessions
 from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
 from evertick.reports import indicators as i
 from evertick.reports import landmarks
-from evertick.reports.findings import NAN, Breadth, Facts, Findings, Matrix, Movers, Series, facts
+from evertick.reports.findings import FIELDS, NAN, Breadth, Facts, Findings, Matrix, Movers, Series, facts
 
 MOVERS = 15
 """Top and bottom of each class."""
@@ -23,7 +25,11 @@ YEAR_BARS_LEAST = 120
 """A "52-week" high or low needs at least this many bars to be called one."""
 SHORT = 60
 """Bars: below it most indicators of an instrument are unknown, which its keeper should know."""
-KEPT_BARS = 260
+KEPT_DAYS = 400
+"""Calendar days of closes kept of a landmark: twelve whole months and the close before them."""
+MISSED = 6
+"""Calendar days by which a bar may be older than the session that a return counts from: the provider left some out."""
+LONGEST_HOLIDAY = 30
 FITS = (0.2, 5.0)
 """A quote further than this from the last close is about something else than the bars (another unit, a split)."""
 
@@ -51,14 +57,18 @@ def measure(
         "market_cap": quote.market_cap,
         "bars": len(bars),
     }
+    if quote.breadth is not None:
+        known |= {name: float(getattr(quote.breadth, name)) for name in ("advances", "declines", "unchanged")}
     if known["change"] is None and quote.previous_close:
         known["change"] = 100 * (quote.price / quote.previous_close - 1)
     if len(bars) > 1:
-        known.update(_of_bars(bars, instrument.exchange == "24/7", benchmark))
+        known.update(_of_bars(bars, instrument.exchange, benchmark))
         if known["change"] is None and bars.close[-2] > 0 and _day(quote, zone) == bars.day[-1]:
             known["change"] = 100 * (bars.close[-1] / bars.close[-2] - 1)
         if known["volume"] is None:
             known["volume"] = bars.volume[-1]
+    if instrument.group is Group.VIETNAM and instrument.currency == "VND" and known["volume"] is not None:
+        known["turnover"] = quote.price * known["volume"]
     return facts(
         instrument,
         known,
@@ -70,10 +80,10 @@ def measure(
     )
 
 
-def _of_bars(bars: Bars, always: bool, benchmark: Mapping[int, float]) -> dict[str, float | None]:
+def _of_bars(bars: Bars, exchange: str, benchmark: Mapping[int, float]) -> dict[str, float | None]:
     close = bars.close
     returns = i.log_returns(close)
-    periods = i.DAYS_A_YEAR if always else i.SESSIONS_A_YEAR
+    periods = i.DAYS_A_YEAR if exchange == "24/7" else i.SESSIONS_A_YEAR
     start = i.year_start(bars.day)
     year = close[start:]
     high = max((v for v in bars.high[start:] if v == v), default=NAN)
@@ -117,8 +127,19 @@ def _of_bars(bars: Bars, always: bool, benchmark: Mapping[int, float]) -> dict[s
     if len(year) >= YEAR_BARS_LEAST:
         known["new_52w"] = (close[-1] > max(year[:-1])) - (close[-1] < min(year[:-1]))
     for name, target in i.reference_days(date.fromordinal(bars.day[-1])).items():
-        known[name] = i.change_since(bars.day, close, target)
+        began = session_until(exchange, target)
+        known[name] = i.change_since(bars.day, close, began, gap=MISSED)
+        if (then := f"close_{name.removeprefix('ret_')}") in FIELDS:
+            known[then] = i.level_at(bars.day, close, began, gap=MISSED)
     return known
+
+
+def session_until(exchange: str, day: int) -> int:
+    """The last session of the exchange on or before ``day``, both ordinals; ``day`` where its calendar shows none for a month."""
+    for back in range(LONGEST_HOLIDAY):
+        if sessions.is_trading_day(exchange, date.fromordinal(day - back)):
+            return day - back
+    return day
 
 
 def with_quote(bars: Bars, quote: Quote | None, zone: ZoneInfo) -> Bars:
@@ -169,9 +190,14 @@ def daily_moves(bars: Bars, n: int = 120) -> dict[int, float]:
 
 
 def closes(bars: Bars) -> Series:
-    """The last year of closes, kept for the figures that need more than one instrument at once."""
-    newest = bars.last(KEPT_BARS)
-    return Series(bars.instrument, newest.day[:], array("d", newest.close))
+    """The closes of `KEPT_DAYS`, kept for the figures that need more than one instrument or more than a year."""
+    start = bisect_left(bars.day, bars.day[-1] - KEPT_DAYS) if len(bars) else 0
+    return Series(bars.instrument, bars.day[start:], bars.close[start:])
+
+
+def last_year(series: Series) -> Series:
+    start = i.year_start(series.day)
+    return Series(series.id, series.day[start:], series.values[start:])
 
 
 def analyse(
@@ -182,12 +208,16 @@ def analyse(
     made: datetime,
     day: date,
     sources: Sequence[SourceStatus] = (),
+    intraday: Series | None = None,
 ) -> Findings:
-    """Looks across the instruments: breadth, movers, correlations, the lines of the leading indices, warnings."""
+    """Looks across the instruments: breadth, movers, correlations, currencies, lines over a year, months, warnings."""
     markets: dict[Group, list[Facts]] = {}
     for f in found:
         if f.id not in landmarks.SPECIAL and f.price is not None:
             markets.setdefault(f.group, []).append(f)
+    by_id = {f.id: f for f in found}
+    year = {name: last_year(series) for name, series in kept.items()}
+    rates, strength = currencies(by_id)
     return Findings(
         as_of=snapshot_as_of,
         made=made,
@@ -197,9 +227,57 @@ def analyse(
         breadth={group: Breadth.among(members) for group, members in markets.items()},
         movers={group: movers(members) for group, members in markets.items()},
         correlation=correlations([kept[name] for name in landmarks.MATRIX if name in kept]),
-        lines=tuple(kept[name] for name in landmarks.LINES if name in kept)[: landmarks.LINES_SHOWN],
-        falls=tuple(kept[name] for name in landmarks.DRAWDOWN if name in kept),
+        lines=tuple(year[name] for name in landmarks.LINES if name in year)[: landmarks.LINES_SHOWN],
+        falls=tuple(year[name] for name in landmarks.DRAWDOWN if name in year),
+        intraday=intraday,
+        spread=spread(year),
+        rates=rates,
+        strength=strength,
+        months=tuple(s for name in landmarks.SEASONS if name in kept and len((s := months(kept[name])).day)),
+        calendar=next((daily(kept[name]) for name in landmarks.SEASONS if name in kept), None),
         warnings=tuple(warnings(found, sources)),
+    )
+
+
+def spread(year: Mapping[str, Series]) -> Series | None:
+    """Ten years less two, on the days that both have; ``None`` when there is no line to draw."""
+    long, short = (year.get(name) for name in landmarks.SPREAD)
+    if long is None or short is None:
+        return None
+    days, values = i.difference(long.day, long.values, short.day, short.values)
+    return Series("-".join(landmarks.SPREAD), days, values) if len(days) > 1 else None
+
+
+def months(series: Series, n: int = 12) -> Series:
+    """The newest ``n`` monthly returns."""
+    firsts, returns = i.month_returns(series.day, series.values)
+    return Series(series.id, firsts[-n:], returns[-n:])
+
+
+def daily(series: Series) -> Series:
+    """The daily changes of the last year, in percent."""
+    start = max(1, i.year_start(series.day))
+    return Series(series.id, series.day[start:], i.changes(series.values[start - 1 :]))
+
+
+def currencies(found: Mapping[str, Facts]) -> tuple[Matrix | None, Matrix | None]:
+    """Cross rates and their one-day changes among `landmarks.CURRENCIES` that have both; ``None`` when fewer than three."""
+    worth: dict[str, float] = {}
+    moves: dict[str, float] = {}
+    for code, pair in landmarks.CURRENCIES.items():
+        f = found.get(pair)
+        if not pair:
+            worth[code], moves[code] = 1.0, 0.0
+        elif f is not None and f.price is not None and f.price > 0 and f.change is not None and f.change > -100:
+            against = pair.startswith("USD")
+            worth[code] = 1 / f.price if against else f.price
+            moves[code] = 100 * (100 / (100 + f.change) - 1) if against else f.change
+    if len(worth) < 3:
+        return None, None
+    ids = tuple(worth)
+    return (
+        Matrix(ids, i.cross_rates(list(worth.values())), 0),
+        Matrix(ids, i.cross_changes(list(moves.values())), 0),
     )
 
 

@@ -7,12 +7,14 @@ one year of closes. The event loop gets a turn after every instrument (about 1.5
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from evertick import sessions
+from evertick.errors import ArchiveError
 from evertick.model import Bars, Instrument, Quote, Snapshot, SourceStatus
 from evertick.reports import landmarks
 from evertick.reports.analyse import closes, daily_moves, measure, with_quote
@@ -20,8 +22,14 @@ from evertick.reports.findings import Facts, Series
 
 BarReader = Callable[[Instrument], Awaitable[Bars]]
 """The daily bars of one instrument, oldest first; `Bars.empty` when there are none."""
+Intraday = Callable[[str, datetime, datetime], Awaitable[tuple[Sequence[int], Sequence[float]]]]
+"""Times (Unix seconds, rising) and prices of one instrument, from and until, both included."""
 Step = Callable[[int, int], None]
 """Told after each instrument: how many are done, of how many."""
+
+
+INTRADAY_LEAST = 10
+"""Fewer prices of a session are no line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,10 +38,16 @@ class Collected:
     kept: Mapping[str, Series]
     as_of: datetime
     sources: Sequence[SourceStatus]
+    intraday: Series | None = None
 
 
 async def collect(
-    snapshot: Snapshot, bars: BarReader, universe: Iterable[Instrument], at: datetime, step: Step | None = None
+    snapshot: Snapshot,
+    bars: BarReader,
+    universe: Iterable[Instrument],
+    at: datetime,
+    step: Step | None = None,
+    intraday: Intraday | None = None,
 ) -> Collected:
     """Facts for each instrument of the universe, in its order, as of ``at`` (aware, UTC)."""
     rows = tuple(universe)
@@ -49,7 +63,29 @@ async def collect(
         if step is not None:
             step(done, len(rows))
         await asyncio.sleep(0)
-    return Collected(tuple(facts), kept, snapshot.as_of, snapshot.sources)
+    line = await last_session(facts, intraday) if intraday is not None else None
+    return Collected(tuple(facts), kept, snapshot.as_of, snapshot.sources, line)
+
+
+async def last_session(found: Iterable[Facts], intraday: Intraday) -> Series | None:
+    """The prices within the last session of the first of `landmarks.INTRADAY` that has `INTRADAY_LEAST` of them.
+
+    A history that cannot be read is none.
+    """
+    quoted = {f.id: f for f in found if f.price is not None and f.as_of is not None}
+    for name in landmarks.INTRADAY:
+        f = quoted.get(name)
+        if f is None or f.as_of is None:
+            continue
+        zone = ZoneInfo(sessions.EXCHANGES[f.instrument.exchange].tz)
+        midnight = datetime.combine(f.as_of.astimezone(zone).date(), time(), zone)
+        try:
+            times, prices = await intraday(name, midnight, f.as_of)
+        except ArchiveError:
+            continue
+        if len(times) >= INTRADAY_LEAST:
+            return Series(name, array("q", times), array("d", prices))
+    return None
 
 
 def examine(

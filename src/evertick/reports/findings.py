@@ -89,6 +89,16 @@ class _Named:
     """1 when the last close is the highest of the year, -1 when it is the lowest."""
     bars = Fact()
     """How many daily bars stand behind this."""
+    close_1w = Fact()
+    """The close that `ret_1w` counts from; the next two alike."""
+    close_1m = Fact()
+    close_1y = Fact()
+    advances = Fact()
+    """Of an index: how many shares of its market rose, as the exchange counts them."""
+    declines = Fact()
+    unchanged = Fact()
+    turnover = Fact()
+    """Of a Vietnamese share: price times volume, in VND."""
 
 
 FIELDS: tuple[str, ...] = tuple(_fields)
@@ -241,6 +251,18 @@ class Findings:
     """Closes of the last year of the leading indices; the section makes them start at 100."""
     falls: tuple[Series, ...] = ()
     """Closes of the last year of those whose drawdown is drawn and told."""
+    intraday: Series | None = None
+    """The leading Vietnamese index in its last session: ``day`` holds Unix seconds here (typecode ``q``)."""
+    spread: Series | None = None
+    """The ten-year yield less that of two years over the last year, in percentage points."""
+    rates: Matrix | None = None
+    """What one unit of each currency (row) costs in each (column); ``ids`` are currency codes, ``days`` is 0."""
+    strength: Matrix | None = None
+    """Percent by which each currency (row) moved against each (column) in one day."""
+    months: tuple[Series, ...] = ()
+    """Monthly returns in percent, by the first day of the month, the newest month up to now."""
+    calendar: Series | None = None
+    """Daily changes in percent over the last year, of the first of `months`."""
     warnings: tuple[str, ...] = ()
     """What a keeper of the server should know, in plain English; not part of the report's text."""
     _by_id: dict[str, Facts] = field(init=False, repr=False)

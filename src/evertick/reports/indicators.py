@@ -219,15 +219,63 @@ def reference_days(day: date) -> dict[str, int]:
     }
 
 
+def level_at(days: Sequence[int], values: Sequence[float], target: int, *, gap: int = 10) -> float:
+    """The last value on or before ``target`` (an ordinal); NaN where history has nothing within ``gap`` days before it."""
+    at = bisect_right(days, target) - 1
+    return values[at] if at >= 0 and target - days[at] <= gap else NAN
+
+
 def change_since(days: Sequence[int], close: Sequence[float], target: int, *, gap: int = 10) -> float:
     """Percent from the last close on or before ``target`` (an ordinal) to the newest.
 
     NaN where history begins later, has nothing within ``gap`` days before ``target``, or the old price is not positive.
     """
-    at = bisect_right(days, target) - 1
-    if at < 0 or target - days[at] > gap or not close[at] > 0:
-        return NAN
-    return 100 * (close[-1] / close[at] - 1)
+    before = level_at(days, close, target, gap=gap)
+    return 100 * (close[-1] / before - 1) if before > 0 else NAN
+
+
+def changes(close: Sequence[float]) -> array[float]:
+    """Percent from each close to the next, one shorter than its input; NaN where the earlier one is not positive."""
+    return array("d", (100 * (b / a - 1) if a > 0 else NAN for a, b in pairwise(close)))
+
+
+def month_returns(days: Sequence[int], close: Sequence[float]) -> tuple[array[int], array[float]]:
+    """Percent from the last close of a month to the last close of the next, the newest month up to its newest close.
+
+    Gives the ordinals of the months' first days and the returns. A month after one without bars is left out, and so is the
+    first, which has no close before it; NaN where the earlier close is not positive.
+    """
+    ends: dict[int, float] = {}
+    for day, value in zip(days, close, strict=True):
+        on = date.fromordinal(day)
+        ends[on.year * 12 + on.month - 1] = value
+    firsts, returns = array("i"), array("d")
+    for (before, base), (month, end) in pairwise(ends.items()):
+        if month == before + 1:
+            firsts.append(date(month // 12, month % 12 + 1, 1).toordinal())
+            returns.append(100 * (end / base - 1) if base > 0 else NAN)
+    return firsts, returns
+
+
+def difference(
+    days: Sequence[int], values: Sequence[float], other_days: Sequence[int], other: Sequence[float]
+) -> tuple[array[int], array[float]]:
+    """``values`` less ``other`` on the days that both have."""
+    theirs = dict(zip(other_days, other, strict=True))
+    both = [(day, value - theirs[day]) for day, value in zip(days, values, strict=True) if day in theirs]
+    return array("i", (day for day, _ in both)), array("d", (gap for _, gap in both))
+
+
+def cross_rates(worth: Sequence[float]) -> array[float]:
+    """How much of each currency (column) one unit of each (row) buys, row by row; ``worth`` in one common currency."""
+    return array("d", (own / other if other > 0 else NAN for own in worth for other in worth))
+
+
+def cross_changes(moves: Sequence[float]) -> array[float]:
+    """Percent by which each (row) moved against each (column), from the ``moves`` of all against one, in percent."""
+    return array(
+        "d", (100 * ((100 + own) / (100 + other) - 1) if other > -100 else NAN for own in moves for other in moves)
+    )
 
 
 def year_start(days: Sequence[int]) -> int:

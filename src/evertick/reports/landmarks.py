@@ -40,6 +40,36 @@ SECTORS = frozenset({"XLK", "XLF", "XLV", "XLY", "XLC", "XLI", "XLP", "XLE", "XL
 DRAWDOWN = ("SPX", "VNINDEX", "BTC")
 """The first that has bars is drawn; all are told of."""
 
+VIETNAM_INDICES = ("VNINDEX", "VN30", "HNX", "UPCOM")
+INTRADAY = ("VNINDEX", "VN30")
+"""The first with a history of its last session is drawn."""
+
+CURRENCIES = {
+    "USD": "",
+    "EUR": "EURUSD",
+    "GBP": "GBPUSD",
+    "JPY": "USDJPY",
+    "CHF": "USDCHF",
+    "AUD": "AUDUSD",
+    "CAD": "USDCAD",
+    "CNY": "USDCNY",
+    "SGD": "USDSGD",
+    "KRW": "USDKRW",
+    "THB": "USDTHB",
+    "VND": "USDVND",
+}
+"""Of the cross matrix, each with the pair that ties it to the dollar."""
+
+TENORS = {
+    "US1M": 1, "US2M": 2, "US3M": 3, "US6M": 6, "US1Y": 12, "US2Y": 24, "US3Y": 36, "US5Y": 60, "US7Y": 84, "US10Y": 120,
+    "US20Y": 240, "US30Y": 360,
+}  # fmt: skip
+"""Points of the yield curve, in months."""
+SPREAD = ("US10Y", "US2Y")
+
+SEASONS = ("VNINDEX", "SPX", "IXIC", "STOXX50E", "N225", "BTC", "GOLD", "WTI")
+"""Their monthly returns are told; the first has its days in the calendar."""
+
 BENCHMARK = {Group.CRYPTO: "BTC", Group.VIETNAM: "VNINDEX"}
 """What beta and correlation of a group are measured against; `BENCHMARK_ELSE` for the other groups."""
 BENCHMARK_ELSE = "SPX"
@@ -49,5 +79,5 @@ def benchmark(group: Group) -> str:
     return BENCHMARK.get(group, BENCHMARK_ELSE)
 
 
-KEPT = frozenset((*LINES, *MATRIX, *DRAWDOWN))
-"""Their closes of the last year are kept between the stages (3 KB each)."""
+KEPT = frozenset((*LINES, *MATRIX, *DRAWDOWN, *SPREAD, *SEASONS))
+"""Their closes of a good year are kept between the stages (3 to 5 KB each)."""

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from evertick.errors import NotFound
 from evertick.model import Bars, Clock, Instrument, PartMeta, ReportMeta, Slot, Snapshot, part_name, report_id
+from evertick.reports import record
 from evertick.reports.analyse import analyse
 from evertick.reports.blocks import Head, Section, Text
-from evertick.reports.collect import BarReader, collect
+from evertick.reports.collect import BarReader, Intraday, collect
 from evertick.reports.findings import Findings
 from evertick.reports.validate import validate
 from evertick.reports.write import first_sentence, write
@@ -98,11 +99,13 @@ async def make_report(
     languages: Sequence[str] | None = None,
     timezone: str = "UTC",
     progress: Progress | None = None,
+    intraday: Intraday | None = None,
 ) -> ReportMeta:
     """Make the report of ``slot`` under its lease and publish it; returns its metadata.
 
     ``renderers`` maps a language to its renderer; ``languages`` are all of them unless given, the first is the one whose parts
-    have bare names. ``timezone`` decides the date. The event loop gets its turn at least every 5 ms.
+    have bare names. ``timezone`` decides the date. ``intraday`` reads the quotes
+    of a session; without it that figure is left out. The event loop gets its turn at least every 5 ms.
 
     Raises `ReportRejected` when the findings may not be published, `Fenced` when the lease was lost, and what ``bars`` and
     ``store`` raise. A draft that was begun stays invisible, and the store's sweeper removes it.
@@ -115,7 +118,7 @@ async def make_report(
     rows = tuple(universe)
 
     async with run.stage("collect"):
-        collected = await collect(snapshot, bars, rows, made, run.collected)
+        collected = await collect(snapshot, bars, rows, made, run.collected, intraday)
     async with run.stage("analyse"):
         day = made.astimezone(ZoneInfo(timezone)).date()
         findings = analyse(
@@ -125,6 +128,7 @@ async def make_report(
             made=made,
             day=day,
             sources=collected.sources,
+            intraday=collected.intraday,
         )
     async with run.stage("validate"):
         validate(findings)
@@ -132,28 +136,34 @@ async def make_report(
         report = await store.draft(slot, languages, made)
         style = await store.asset("css", renderers[languages[0]].css())
     parts = [style.part("css", languages[0])]
-    for language in languages:
-        async with run.stage(f"render_{language}"):
-            script = await store.asset("js", renderers[language].js())
-            parts.append(script.part(part_name("js", language, languages), language))
-            head = Head(
-                report,
-                title(made, timezone),
-                findings.as_of,
-                made,
-                languages,
-                first_sentence(findings),
-                style.hash,
-                script.hash,
-            )
-            pages = renderers[language].render(write(findings, run.counted(bars, findings.quoted)), head)
-            html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
-            async with html as part, aclosing(pages):  # type: ignore[type-var]
-                async for piece in pages:
-                    await part.write(piece)
-            parts.append(part.meta)
+    async with store.writer(report, slot.token, record.PART) as saved:
+        recorder = record.Recorder(saved)
+        heading = title(made, timezone)
+        await recorder.begin(record.Heading(report, heading, languages, timezone), findings)
+        for language in languages:
+            async with run.stage(f"render_{language}"):
+                script = await store.asset("js", renderers[language].js())
+                parts.append(script.part(part_name("js", language, languages), language))
+                head = Head(
+                    report,
+                    heading,
+                    findings.as_of,
+                    made,
+                    languages,
+                    first_sentence(findings),
+                    style.hash,
+                    script.hash,
+                )
+                pages = renderers[language].render(
+                    write(findings, recorder.reader(run.counted(bars, findings.quoted), language)), head
+                )
+                html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
+                async with html as part, aclosing(pages):  # type: ignore[type-var]
+                    async for piece in pages:
+                        await part.write(piece)
+                parts.append(part.meta)
     headlines = {language: _short(renderers[language].words.plain(first_sentence(findings))) for language in languages}
-    meta = run.meta(report, slot, findings, parts, headlines)
+    meta = run.meta(report, slot, findings, parts, headlines, saved.meta)
     run.tell(1.0, "publish", "")
     await store.publish(slot, meta)
     return meta
@@ -220,7 +230,13 @@ class _Run:
         return read
 
     def meta(
-        self, report: str, slot: Slot, findings: Findings, parts: Sequence[PartMeta], headlines: Mapping[str, str]
+        self,
+        report: str,
+        slot: Slot,
+        findings: Findings,
+        parts: Sequence[PartMeta],
+        headlines: Mapping[str, str],
+        facts: PartMeta,
     ) -> ReportMeta:
         order = ("html", "css", "js")
         languages = list(self._languages)
@@ -237,6 +253,7 @@ class _Run:
             duration_s=round(self._clock.monotonic() - self._started, 4),
             stages_s=self.stages,
             warnings=tuple(_fitting(findings.warnings)),
+            facts=facts,
         )
 
 
