@@ -1,0 +1,363 @@
+"""The facts of a report, saved with it: JSON lines from which it is compared with others and rendered again.
+
+::
+
+    {"format": 1, "report": "…", "title": {…}, "fields": ["price", …], …}   # the heading
+    {"fact": {…}}                                                           # one for each instrument
+    {"finding": "breadth", "value": {…}}                                    # every other field of the findings
+    {"bars": "BTC", "count": 261, "columns": "…"}                           # in the order in which the sections asked
+    {"language": "en", "call": 3, "bars": "BTC", …}                         # only where a language was given others
+
+Written and read line by line; a line is at most about 100 KB. Numbers come back exactly, NaN as ``null`` among
+columns. Bars are base64 of their columns, the bytes of each by significance, which makes runs for the gzip around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from array import array
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import cache
+from hashlib import blake2b
+from types import NoneType, UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+
+from isal import isal_zlib
+
+from evertick.errors import ReportError
+from evertick.model import Bars, Instrument
+from evertick.reports.blocks import Text
+from evertick.reports.collect import BarReader
+from evertick.reports.findings import FIELDS, NAN, Facts, Findings
+
+PART = "facts"
+FORMAT = 1
+BARS = 261
+"""The newest bars that a section is given: what cards show, and the one before for its change."""
+TURN = 8
+"""Instruments between two turns of the event loop: about 1 ms."""
+PIECE = 64 << 10
+LINE = 16 << 20
+"""No line is as long: what is longer is damaged."""
+
+Sink = Callable[[bytes], Any]
+
+
+class Writer(Protocol):
+    async def write(self, content: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a renderer needs beside the findings."""
+
+    report: str
+    title: Text
+    languages: tuple[str, ...]
+    timezone: str
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """Writes down what a report is made from while it is made. One for one report."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._given: list[bytes] = []
+        """Digests of the bars that the first language was given, in order."""
+        self._first = True
+
+    async def begin(self, heading: Heading, findings: Findings) -> None:
+        await self._line({"format": FORMAT, "fields": FIELDS, **plain(heading)})
+        for count, fact in enumerate(findings.facts, 1):
+            await self._line({"fact": plain(fact)})
+            if count % TURN == 0:
+                await asyncio.sleep(0)
+        for name in _findings():
+            await self._line({"finding": name, "value": plain(getattr(findings, name))})
+            await asyncio.sleep(0)
+
+    def reader(self, bars: BarReader, language: str) -> BarReader:
+        """``bars`` for the sections of one language, cut to `BARS`; what differs from what is known is written down."""
+        call = -1
+        first, self._first = self._first, False
+
+        async def read(instrument: Instrument) -> Bars:
+            nonlocal call
+            call += 1
+            given = (await bars(instrument)).last(BARS)
+            packed = pack(given)
+            digest = blake2b(packed, digest_size=16).digest()
+            line = {"bars": given.instrument, "count": len(given), "columns": b64encode(packed).decode()}
+            if first:
+                self._given.append(digest)
+                await self._line(line)
+            elif call >= len(self._given) or self._given[call] != digest:
+                await self._line({"language": language, "call": call, **line})
+            return given
+
+        return read
+
+    async def _line(self, value: Mapping[str, Any]) -> None:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        await self._writer.write(f"{text}\n".encode())
+
+
+def pack(bars: Bars) -> bytes:
+    """Days as 32-bit integers, then five columns: ``f`` or ``d``, and the bytes of the column by significance."""
+    pieces = [_shuffled(bars.day)]
+    for column in (bars.open, bars.high, bars.low, bars.close, bars.volume):
+        narrow = _narrow(column)
+        pieces += [narrow.typecode.encode(), _shuffled(narrow)]
+    return b"".join(pieces)
+
+
+def _narrow(column: array[float]) -> array[float]:
+    """As 32-bit floats where that loses nothing, as many providers send them."""
+    try:
+        narrow = array("f", column)
+    except OverflowError:
+        return column
+    return narrow if array("d", narrow).tobytes() == column.tobytes() else column
+
+
+def _shuffled(column: array[Any]) -> bytes:
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    plain_bytes, width = column.tobytes(), column.itemsize
+    return b"".join(plain_bytes[i::width] for i in range(width))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+    """The lines of a gzip stream of facts. Raises `ReportError` for what is none."""
+    inflate = isal_zlib.decompressobj(31)
+    rest = b""
+    async with aclosing(pieces):  # type: ignore[type-var]
+        async for piece in pieces:
+            while piece:
+                rest += inflate.decompress(piece, PIECE)
+                piece = inflate.unconsumed_tail
+                *whole, rest = rest.split(b"\n")
+                for line in whole:
+                    yield _object(line)
+                if len(rest) > LINE:
+                    raise ReportError("the saved facts are damaged: a line does not end")
+    for line in (rest + inflate.flush()).splitlines():
+        yield _object(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise ReportError(f"the saved facts are damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ReportError("the saved facts are damaged: a line is no object")
+    return value
+
+
+def facts_of(line: Mapping[str, Any], names: list[str]) -> Facts:
+    """The facts in a line; ``names`` are the fields of the heading, which an older version may have had fewer of."""
+    found: Facts = _value(Facts, line["fact"])
+    if names == list(FIELDS):
+        return found
+    known = dict(zip(names, found.values, strict=True))
+    values = array("d", (known.get(name, NAN) for name in FIELDS))
+    return Facts(found.instrument, found.as_of, found.source, found.fresh, found.session, found.spark, values)
+
+
+async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, Findings]:
+    """What the bars come after. Raises `ReportError` where a version wrote it that had other findings."""
+    heading: Heading | None = None
+    names: list[str] = []
+    facts: list[Facts] = []
+    found: dict[str, Any] = {}
+    hints = _hints(Findings)
+    async with aclosing(lines(pieces)) as read:  # type: ignore[type-var]
+        async for line in read:
+            if heading is None:
+                heading, names = _heading(line), line["fields"]
+            elif "fact" in line:
+                facts.append(facts_of(line, names))
+                if len(facts) % TURN == 0:
+                    await asyncio.sleep(0)
+            elif "finding" in line:
+                if line["finding"] in hints:
+                    found[line["finding"]] = _value(hints[line["finding"]], line["value"])
+            else:
+                break
+    if heading is None:
+        raise ReportError("the saved facts are damaged: there are none")
+    try:
+        return heading, Findings(facts=tuple(facts), **found)
+    except TypeError as error:
+        raise ReportError(f"the saved facts are of another version of Evertick: {error}") from error
+
+
+def _heading(line: Mapping[str, Any]) -> Heading:
+    if line.get("format") != FORMAT:
+        raise ReportError(f"the saved facts have format {line.get('format')}, this version reads {FORMAT}")
+    made: Heading = _value(Heading, line)
+    return made
+
+
+class Replay:
+    """A `BarReader` that gives a language what it was given when the report was made, in the same order."""
+
+    def __init__(self, pieces: Callable[[], AsyncIterator[bytes]], language: str) -> None:
+        self._pieces, self._language = pieces, language
+        self._instead: dict[int, Bars] = {}
+        self._lines: AsyncIterator[dict[str, Any]] | None = None
+        self._call = -1
+
+    async def __aenter__(self) -> Replay:
+        async with aclosing(lines(self._pieces())) as read:  # type: ignore[type-var]
+            async for line in read:
+                if line.get("language") == self._language and "call" in line:
+                    self._instead[line["call"]] = _bars(line)
+        self._lines = lines(self._pieces())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._lines is not None:
+            await self._lines.aclose()  # type: ignore[attr-defined]
+
+    async def __call__(self, instrument: Instrument) -> Bars:
+        self._call += 1
+        assert self._lines is not None
+        given: Bars | None = None
+        async for line in self._lines:
+            if "bars" in line:
+                given = _bars(line) if "call" not in line else None
+                break
+        given = self._instead.get(self._call, given)
+        if given is None or given.instrument != instrument.id:
+            raise ReportError(f"the saved facts have no bars of {instrument.id} in this place")
+        return given
+
+
+def _bars(line: Mapping[str, Any]) -> Bars:
+    try:
+        body, count = memoryview(b64decode(line["columns"])), line["count"]
+        day, at = _unshuffled("i", body, 0, count)
+        columns = []
+        for _ in range(5):
+            column, at = _unshuffled(chr(body[at]), body, at + 1, count)
+            columns.append(column if column.typecode == "d" else array("d", column))
+        return Bars(line["bars"], day, *columns)
+    except (ValueError, IndexError, TypeError) as error:
+        raise ReportError(f"the saved bars of {line['bars']} are damaged: {error}") from error
+
+
+def _unshuffled(code: str, body: memoryview, at: int, count: int) -> tuple[array[Any], int]:
+    column: array[Any] = array(code)
+    width = column.itemsize
+    ordered = bytearray(width * count)
+    for i in range(width):
+        ordered[i::width] = body[at + i * count : at + (i + 1) * count]
+    column.frombytes(ordered)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column, at + width * count
+
+
+# --- values as JSON, by their types ------------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """A dataclass, or what one is made of, as JSON. Raises `TypeError` for anything else."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, array):
+        return {"type": value.typecode, "values": [*_numbers(value)]}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.init}
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    raise TypeError(f"a {type(value).__name__} cannot be saved with the facts of a report")
+
+
+def _numbers(column: array[Any]) -> Iterator[Any]:
+    short = column.typecode == "f"
+    for value in column:
+        if value != value:
+            yield None
+        elif value - value != 0:
+            yield str(value)
+        else:
+            yield float(f"{value:.9g}") if short else value  # nine digits tell one 32-bit float from the next
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """What `plain` was given, from its type."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        if value is None:
+            return None
+        (hint,) = (argument for argument in get_args(hint) if argument is not NoneType)
+        return _value(hint, value)
+    if hint is Any:
+        return value
+    if hint is array or origin is array:
+        return array(
+            value["type"], (NAN if v is None else float(v) if isinstance(v, str) else v for v in value["values"])
+        )
+    if hint is float:
+        return float(value)
+    if hint in (datetime, date):
+        return hint.fromisoformat(value)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _dataclass(hint, value)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if origin is not None and issubclass(origin, Mapping):
+        key, item = get_args(hint)
+        return {_value(key, k): _value(item, v) for k, v in value.items()}
+    if origin is tuple and get_args(hint)[1:] != (...,):
+        return tuple(_value(part, v) for part, v in zip(get_args(hint), value, strict=True))
+    if origin is not None and origin is not tuple and not hasattr(origin, "__iter__"):
+        raise TypeError(f"{hint} cannot be read back")
+    if origin is not None:
+        return tuple(_value(get_args(hint)[0], v) for v in value)
+    return value
+
+
+def _dataclass(made: Any, value: Mapping[str, Any]) -> Any:
+    hints = _hints(made)
+    given = {name: _value(hints[name], item) for name, item in value.items() if name in hints}
+    try:
+        return made(**given)
+    except TypeError as error:
+        raise ReportError(f"the saved facts are of another version of Evertick: {error}") from error
+
+
+@cache
+def _hints(made: Any) -> dict[str, Any]:
+    hints = get_type_hints(made)
+    return {f.name: hints[f.name] for f in fields(made) if f.init}
+
+
+@cache
+def _findings() -> tuple[str, ...]:
+    return tuple(f.name for f in fields(Findings) if f.init and f.name != "facts")
