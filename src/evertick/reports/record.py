@@ -27,7 +27,7 @@ from enum import Enum
 from functools import cache
 from hashlib import blake2b
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from isal import isal_zlib
 
@@ -47,7 +47,7 @@ PIECE = 64 << 10
 LINE = 16 << 20
 """No line is as long: what is longer is damaged."""
 
-Sink = Callable[[bytes], Any]
+T = TypeVar("T")
 
 
 class Writer(Protocol):
@@ -319,7 +319,7 @@ def _value(hint: Any, value: Any) -> Any:
         return _value(hint, value)
     if hint is Any:
         return value
-    if hint is array or origin is array:
+    if origin is _Column:
         return array(
             value["type"], (NAN if v is None else float(v) if isinstance(v, str) else v for v in value["values"])
         )
@@ -352,9 +352,13 @@ def _dataclass(made: Any, value: Mapping[str, Any]) -> Any:
         raise ReportError(f"the saved facts are of another version of Evertick: {error}") from error
 
 
+class _Column(Generic[T]):
+    """Stands for ``array`` in the hints, which this Python does not let be subscripted."""
+
+
 @cache
 def _hints(made: Any) -> dict[str, Any]:
-    hints = get_type_hints(made)
+    hints = get_type_hints(made, localns={"array": _Column})
     return {f.name: hints[f.name] for f in fields(made) if f.init}
 
 

@@ -64,7 +64,7 @@ class Writer:
         return self
 
     async def write(self, content: bytes) -> None:
-        self.store.fail("write")
+        self.store.fail(f"write {self.part}")
         self.content += content
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -171,12 +171,14 @@ async def test_a_report_goes_from_draft_to_publication() -> None:
     assert desk.store.log == [
         "draft vi,en",
         "asset css",
+        "open facts",
         "asset js",
         "open html",
         "close html",
         "asset js",
         "open html_en",
         "close html_en",
+        "close facts",
         "publish",
     ]
     assert desk.store.published == meta
@@ -270,10 +272,10 @@ async def test_rejected_findings_write_nothing() -> None:
 
 @pytest.mark.parametrize("error", [ArchiveFull("no space left"), Fenced("the lease is gone")])
 async def test_a_store_that_fails_ends_the_run_and_closes_the_page(error: Exception) -> None:
-    desk = Desk(Store({"write": error}))
+    desk = Desk(Store({"write html": error}))
     with pytest.raises(type(error)):
         await desk.make()
-    assert desk.store.log[-1] == "break html"
+    assert desk.store.log[-2:] == ["break html", "break facts"]
     assert desk.renderers["vi"].closed == 1
     assert desk.store.published is None
 
@@ -300,7 +302,7 @@ async def test_cancelling_leaves_nothing_open() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert desk.store.log[-1] == "break html"
+    assert desk.store.log[-2:] == ["break html", "break facts"]
     assert desk.renderers["vi"].closed == 1
     assert desk.store.published is None
 
