@@ -19,13 +19,12 @@ from evertick.sources.reading import (
     instant,
     kind,
     leapt,
+    line,
     mapping,
     number,
     plain,
     positive,
-    positives,
     spark,
-    thinned,
     written,
     wrong,
 )
@@ -121,8 +120,8 @@ def parse_markets(payload: object, instruments: Sequence[Instrument], now: datet
 def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quote | str:
     """A quote, or why there is none."""
     price, as_of = number(row.get("current_price")), written(row.get("last_updated"))
-    line = thinned(positives(mapping(row.get("sparkline_in_7d")).get("price")))
-    if reason := wrong(instrument, price, as_of, now, _usual(row, line)):
+    week = line(mapping(row.get("sparkline_in_7d")).get("price"))
+    if reason := wrong(instrument, price, as_of, now, _usual(row, week)):
         return reason
     assert price is not None and as_of is not None
     moved = change(row.get("price_change_percentage_24h"))
@@ -139,7 +138,7 @@ def _quote(row: Mapping[str, Any], instrument: Instrument, now: datetime) -> Quo
         day_low=low,
         volume=volume,
         market_cap=cap,
-        spark=spark(line, price),
+        spark=spark(week, price),
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 import httpx2
+from pydantic_core import from_json
 
 from evertick import __version__
 from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, SourceRefused, SourceUnavailable
@@ -228,6 +229,10 @@ class Http:
 
 def _decoded(provider: str, url: str, body: bytes) -> Any:
     endpoint = _endpoint(url)
+    try:
+        return from_json(body, allow_inf_nan=False)  # twice as fast as the standard library
+    except ValueError:
+        pass  # which says better what is wrong with it
     try:
         return json.loads(body, parse_constant=_no_constant)
     except RecursionError:

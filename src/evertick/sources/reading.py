@@ -109,12 +109,25 @@ def thinned(values: Sequence[float], points: int = SPARK_POINTS) -> Sequence[flo
     return [values[round(i * step)] for i in range(points)]
 
 
+def line(values: object, points: int = SPARK_POINTS) -> Sequence[float]:
+    """At most ``points`` of the positive numbers in a JSON list, evenly spread; the newest, which is last, among them."""
+    if isinstance(values, list) and len(values) > points:
+        few = thinned(values, points)
+        chosen = positives(few)
+        if len(chosen) == len(few):  # the usual case: nothing is missing, so the rest need not be looked at
+            return chosen
+    return thinned(positives(values), points)
+
+
 def spark(values: Iterable[float], price: float) -> tuple[float, ...]:
     """``values`` for a sparkline that ends near ``price``: those on another scale dropped, the rest rounded.
 
-    Six digits are enough for a line of a few dozen pixels, and a third less to keep and to send.
+    Six digits of the price are enough for a line of a few dozen pixels, and a third less to keep and to send.
     """
-    return tuple([float(f"{value:.6g}") for value in values if not leapt(price, value)])
+    if price <= 0:
+        return tuple([float(f"{value:.6g}") for value in values])
+    low, high, digits = price / LEAP, price * LEAP, 5 - math.floor(math.log10(price))
+    return tuple([round(value, digits) for value in values if value <= 0 or low < value < high])
 
 
 def wrong(

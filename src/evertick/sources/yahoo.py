@@ -23,12 +23,11 @@ from evertick.sources.reading import (
     instant,
     kind,
     leapt,
+    line,
     mapping,
     number,
     positive,
-    positives,
     spark,
-    thinned,
     wrong,
 )
 
@@ -200,7 +199,7 @@ def _quote(answer: Mapping[str, Any], instrument: Instrument, now: datetime) -> 
         day_high=_near(price, meta.get("regularMarketDayHigh")),
         day_low=_near(price, meta.get("regularMarketDayLow")),
         volume=positive(meta.get("regularMarketVolume")),
-        spark=spark(thinned(positives(closes)), price),
+        spark=spark(line(closes), price),
     )
 
 

@@ -13,6 +13,7 @@ from evertick.sources.reading import (
     instant,
     kind,
     leapt,
+    line,
     mapping,
     number,
     positive,
@@ -58,10 +59,15 @@ def test_instants():
 
 
 def test_a_spark_is_short_keeps_its_ends_and_drops_what_is_no_price():
-    line = thinned([float(n) for n in range(1, 1001)])
-    assert (len(line), line[0], line[-1]) == (SPARK_POINTS, 1.0, 1000.0)
+    few = thinned([float(n) for n in range(1, 1001)])
+    assert (len(few), few[0], few[-1]) == (SPARK_POINTS, 1.0, 1000.0)
     assert thinned([1.0, 2.0]) == [1.0, 2.0]
     assert positives([1, None, 2.5, True, "3", 0, -1, math.nan, math.inf, 10**400]) == [1, 2.5]
+    assert line([*range(1, 200)]) == thinned(range(1, 200))
+    assert line([*range(1, 199), None]) == thinned(range(1, 199)), (
+        "what is missing is left out before the rest is spread"
+    )
+    assert line([None] * 300) == line(None) == line("12") == []
     assert positives(None) == positives({"a": 1}) == []
     assert spark([100.0, 123.456789, 100_000.0, 99.0], 100.0) == (100.0, 123.457, 99.0)
 
