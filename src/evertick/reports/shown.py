@@ -1,0 +1,253 @@
+"""Numbers and times as a reader of one language sees them, read back from the page.
+
+Nothing here formats a number: a shown text is brought to a plain form by the separators of the language (CLDR, the same file
+the renderer reads) and compared with the fact, rounded to the decimals it is to be shown with. So a fault of the formatting
+code, of a template or of a translation is found, and not repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Set
+from datetime import date, datetime
+from html import unescape
+from math import isfinite
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from evertick.reports.blocks import Name, Number, Sentence, Text
+from evertick.reports.render import cldr
+
+DASH = "–"
+"""What stands for an unknown value."""
+NBSP = "\N{NO-BREAK SPACE}"
+_TAG = re.compile(r"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+_PLACE = re.compile(r"\{(\w+)\}")
+_DIGIT = re.compile(r"\d")
+
+Expected = str | Number
+"""What a text must show next: digits that belong to its wording, as they are, or a fact."""
+
+
+class Catalogue(Protocol):
+    def text(self, msgid: str) -> str: ...
+
+    def plural(self, msgid: str, plural: str, n: int) -> str: ...
+
+
+class Grammar:
+    """How one language writes numbers. ``timezone`` is the one the report's times are in."""
+
+    def __init__(self, language: str, catalogue: Catalogue, timezone: str) -> None:
+        habits = cldr.habits(language)
+        self.catalogue = catalogue
+        self._zone = ZoneInfo(timezone)
+        decimal, group = habits["decimal"], habits["group"]
+        self._percent: str = habits["percent"]
+        self._dates: dict[str, list[list[Any]]] = habits["dates"]
+        scales = {suffix: divisor for _, divisor, prefix, suffix in habits["scales"] if not prefix}
+        self._scales = sorted(((s, d) for s, d in scales.items() if s.strip()), key=lambda scale: -len(scale[0]))
+        # ASCII's hyphen is no minus sign: it becomes what no number has.
+        self._plain = str.maketrans({"-": "?", "\N{MINUS SIGN}": "-", group: None, decimal: "."})
+        whole = rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?!\d)|\d+"
+        self._number = re.compile(rf"[+\N{{MINUS SIGN}}]?(?:{whole})(?:{re.escape(decimal)}\d+)?")
+        self._grouped = re.compile(rf"[+\N{{MINUS SIGN}}]?\d{{1,3}}(?:{re.escape(group)}\d{{3}})*(?:{re.escape(decimal)}\d+)?")  # fmt: skip
+
+    # --- one number
+
+    def is_shown(self, text: str, n: Number) -> bool:
+        """Whether ``text``, without tags, is ``n`` and nothing else (its unit may follow)."""
+        value = n.value
+        if value is None or not isfinite(value):
+            return text == DASH
+        style = n.style
+        if style == "compact":
+            match = self._number.match(text)
+            return match is not None and self._compact(match.group(), text[match.end() :], n, value)
+        if style == "percent":
+            if not text.endswith(self._percent):
+                return False
+            text = text[: -len(self._percent)]
+        elif n.unit:
+            text = text.removesuffix(self.catalogue.text(n.unit)).rstrip()
+        return text.translate(self._plain) == plain(n, value) and (
+            -1000 < value < 1000 or self._grouped.fullmatch(text) is not None
+        )
+
+    def _at(self, text: str, match: re.Match[str], n: Number) -> bool:
+        """Whether the number found in ``text`` is ``n``, with what must follow it."""
+        value = n.value or 0.0
+        if n.style == "compact":
+            return self._compact(match.group(), text[match.end() :], n, value)
+        if n.style == "percent" and not text.startswith(self._percent, match.end()):
+            return False
+        shown = match.group()
+        return shown.translate(self._plain) == plain(n, value) and self._grouped.fullmatch(shown) is not None
+
+    def _compact(self, shown: str, tail: str, n: Number, value: float) -> bool:
+        scale = next((divisor for suffix, divisor in self._scales if tail.startswith(suffix)), 1.0)
+        bare = shown.translate(self._plain)
+        decimals = len(bare.partition(".")[2])
+        if decimals != n.decimals and (scale != 1.0 or decimals != min(1, n.decimals)):
+            return False
+        try:
+            read = float(bare)
+        except ValueError:
+            return False
+        if (bare[0] == "+") != (n.signed and read > 0) or not self._grouped.fullmatch(shown):
+            return False
+        return abs(read * scale - value) <= 0.5000001 * 10.0**-decimals * scale + 1e-9 * abs(value)
+
+    # --- texts
+
+    def expected(self, value: Any) -> Iterator[Expected]:
+        """What a value of the vocabulary must show, in the order of this language's wording."""
+        match value:
+            case Text():
+                yield from self._message(value)
+            case Sentence():
+                yield from self._message(value.text)
+            case Number():
+                if value.value is not None and isfinite(value.value):
+                    yield value
+                yield from self.literal(self.catalogue.text(value.unit) if value.unit else "")
+            case Name():
+                yield from self.literal(self.catalogue.text(value.text))
+            case str():
+                yield from self.literal(value)
+            case tuple() | list():
+                for item in value:
+                    yield from self.expected(item)
+            case datetime():
+                yield from self.literal(self.moment(value))
+            case date():
+                yield from self.literal(self.day("date", value))
+            case int():
+                yield Number(float(value), "integer")
+            case float():
+                yield Number(value)
+
+    def _message(self, text: Text) -> Iterator[Expected]:
+        values = text.values
+        wording = self.catalogue.text(text.msgid)
+        if text.plural is not None:
+            n = values["n"]
+            count = int((n.value or 0) if isinstance(n, Number) else n)
+            wording = self.catalogue.plural(text.msgid, text.plural, count)
+        pieces = _PLACE.split(wording)
+        if any(place not in values for place in pieces[1::2]):
+            pieces = _PLACE.split(text.msgid)  # the renderer lets English stand in, too
+        for i, piece in enumerate(pieces):
+            if i & 1:
+                yield from self.expected(values[piece])
+            else:
+                yield from self.literal(piece)
+
+    def literal(self, text: str) -> list[str]:
+        """The numbers that belong to a wording or a name: "200" of "200-day average"."""
+        return self._number.findall(text) if _DIGIT.search(text) else []
+
+    def agrees(self, text: str, expected: Iterable[Expected]) -> str | None:
+        """Compares the numbers of a plain text with what it must show; ``None`` when they agree, else what is wrong."""
+        wanted = iter(expected)
+        for match in self._number.finditer(text):
+            want = next(wanted, None)
+            if want is None:
+                return f"shows {match.group()!r}, which is no fact of it"
+            if not (match.group() == want if isinstance(want, str) else self._at(text, match, want)):
+                return f"shows {match.group() + text[match.end() : match.end() + 6].rstrip()!r}, expected {told(want)}"
+        missing = next(wanted, None)
+        return None if missing is None else f"does not show {told(missing)}"
+
+    def strays(self, text: str, known: Set[str]) -> str | None:
+        """The first number of a plain text whose plain form is not among ``known``."""
+        for shown in self._number.findall(text):
+            if shown.translate(self._plain) not in known:
+                return str(shown)
+        return None
+
+    def forms(self, value: Any) -> Iterator[str]:
+        """The plain forms of the numbers in a value, for `strays`; a bare float may be shown with 0 to 4 decimals."""
+        if isinstance(value, float):
+            if isfinite(value):
+                for decimals in range(5):
+                    form = plain(Number(value, decimals=decimals), value)
+                    yield from (form, f"+{form}")
+            return
+        for item in self.expected(value):
+            if isinstance(item, str):
+                yield item.translate(self._plain)
+            elif item.style == "compact":
+                v = item.value or 0.0
+                for divisor in (1.0, *(d for _, d in self._scales)):
+                    yield from (f"{v / divisor:.{d}f}" for d in {item.decimals, min(1, item.decimals)})
+            else:
+                yield plain(item, item.value or 0.0)
+
+    # --- times
+
+    def day(self, name: str, day: date) -> str:
+        """A day by one of the language's patterns (`cldr.read`); a moment is of the day it is in the report's time zone."""
+        if isinstance(day, datetime):
+            day = day.astimezone(self._zone).date()
+        return "".join([_part(kind, value, day) for kind, value in self._dates[name]])
+
+    def moment(self, at: datetime) -> str:
+        return f"{self.day('date', at)} {self.clock(at)}"
+
+    def clock(self, at: datetime) -> str:
+        return f"{at.astimezone(self._zone):%H:%M}"
+
+    def short(self, at: datetime, today: date) -> str:
+        """As cells show it: the clock of today's, day and clock of others."""
+        here = at.astimezone(self._zone).date()
+        return self.clock(at) if here == today else f"{self.day('day', at)} {self.clock(at)}"
+
+    def offset(self, at: datetime) -> str:
+        """Hours from UTC with their sign, ``+7`` or ``−3:30``; nothing in UTC itself."""
+        passed = at.astimezone(self._zone).utcoffset()
+        minutes = int(passed.total_seconds() // 60) if passed else 0
+        hours, rest = divmod(abs(minutes), 60)
+        sign = "+" if minutes > 0 else "\N{MINUS SIGN}"
+        return f"{sign}{hours}{f':{rest:02d}' if rest else ''}" if minutes else ""
+
+    def local(self, at: datetime) -> date:
+        return at.astimezone(self._zone).date()
+
+
+def plain(n: Number, value: float) -> str:
+    """A fact as it must be shown, with a point and no groups: ``-1234.50``, ``+0.3``, ``0.00`` for what rounds to zero."""
+    text = f"{value:.{0 if n.style == 'integer' else n.decimals}f}"
+    if text[0] == "-":
+        return text if text.strip("-0.") else text[1:]
+    return "+" + text if n.signed and text.strip("0.") else text
+
+
+def told(want: Expected) -> str:
+    if isinstance(want, str):
+        return repr(want)
+    return "a dash" if want.value is None else f"{want.value:.10g} as {want.style} with {want.decimals} decimals"
+
+
+def bare(html: str) -> str:
+    """The text of a piece of a page as it is seen: without tags, entities and spaces that do not break."""
+    text = _TAG.sub("", html) if "<" in html else html
+    if "&" in text:
+        text = unescape(text)
+    return text
+
+
+def _part(kind: str, value: Any, day: date) -> str:
+    match kind:
+        case "text":
+            return str(value)
+        case "year":
+            return f"{day.year % 100:02d}" if value == 2 else f"{day.year}"
+        case "day":
+            return f"{day.day:0{value}d}"
+        case "month":
+            return f"{day.month:0{value}d}"
+        case "weekdays":
+            return str(value[day.weekday()])
+        case _:
+            return str(value[day.month - 1])
