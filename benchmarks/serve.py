@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from acceptance.processes import Running, descriptors, get, post
+from evertick.simulator import base_urls
 from servers import postgres_server, redis_server
 
 IMPORTS = (
@@ -125,9 +126,7 @@ def measure(stack: contextlib.ExitStack, chosen: argparse.Namespace) -> dict[str
         "EVERTICK_INDICES_EVERY": "1s",
         "EVERTICK_REPORT_EVERY": f"{max(2, chosen.refreshes // max(chosen.reports, 1))}s",
         "EVERTICK_LOG_FORMAT": "json",
-        "EVERTICK_SOURCES__YAHOO__BASE_URL": f"{upstream}/yahoo",
-        "EVERTICK_SOURCES__COINGECKO__BASE_URL": f"{upstream}/coingecko/api/v3",
-        "EVERTICK_SOURCES__ALTERNATIVE__BASE_URL": f"{upstream}/alternative",
+        **{f"EVERTICK_SOURCES__{name.upper()}__BASE_URL": url for name, url in base_urls(upstream).items()},
     }
     clients = None
     if chosen.servers:
