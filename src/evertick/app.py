@@ -22,6 +22,7 @@ import structlog
 from evertick import remote, universe
 from evertick.archive import Archive, open_archive
 from evertick.archive.database import address, is_sqlite
+from evertick.archive.parts import compressor
 from evertick.board import Board, open_embedded
 from evertick.board.document import document
 from evertick.desk import REPORT, Desk
@@ -102,6 +103,7 @@ class Server:
             clock=self.clock,
             settings=WebSettings.of(self.settings),
             ready=self.ready,
+            packer=compressor,
         )
 
     async def ready(self) -> Sequence[Check]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
-from evertick.errors import ReportError
+from evertick.errors import NotFound
 from evertick.model import PartMeta, ReportMeta, part_name
 from evertick.reports import record
 from evertick.reports.blocks import Head
@@ -42,20 +42,17 @@ class Remade:
     """Of the gzip bytes, as that of the stored part."""
     stored: str
     """The sha256 of the stored part."""
-
-    @property
-    def same(self) -> bool:
-        return self.sha256 == self.stored
+    same: bool
 
 
 async def render_again(store: Store, id: str, packer: Any) -> Sequence[Remade]:
     """Every part of the report, made again; ``packer()`` begins a gzip stream as the archive does.
 
-    Raises `NotFound`, and `ReportError` for a report without facts or with those of another version.
+    Raises `NotFound`, also for a report without facts, and `ReportError` for facts of another version.
     """
     meta = await store.get(id)
     if meta.facts is None:
-        raise ReportError(f"Report {id} was made before facts were saved; it cannot be rendered again.")
+        raise NotFound(f"Report {id} was made before facts were saved; it cannot be rendered again.")
     heading, findings = await record.heading_and_findings(store.part(id, record.PART))
     made = []
     for part in meta.parts:
@@ -103,4 +100,5 @@ class _Packed:
 
     def ended(self, part: PartMeta) -> Remade:
         self._hash.update(self._stream.flush())
-        return Remade(part.part, part.language, self._size, self._hash.hexdigest(), part.sha256)
+        digest = self._hash.hexdigest()
+        return Remade(part.part, part.language, self._size, digest, part.sha256, digest == part.sha256)

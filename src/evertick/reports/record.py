@@ -179,6 +179,18 @@ def facts_of(line: Mapping[str, Any], names: list[str]) -> Facts:
     return Facts(found.instrument, found.as_of, found.source, found.fresh, found.session, found.spark, values)
 
 
+def fields_of(line: Mapping[str, Any]) -> list[str]:
+    """The names of the numbers in the lines of facts, from the heading. Raises `ReportError` for another format."""
+    if line.get("format") != FORMAT:
+        raise ReportError(f"the saved facts have format {line.get('format')}, this version reads {FORMAT}")
+    return list(line["fields"])
+
+
+def finding_of(line: Mapping[str, Any]) -> Any:
+    """The value in a line of one of the findings."""
+    return _value(_hints(Findings)[line["finding"]], line["value"])
+
+
 async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, Findings]:
     """What the bars come after. Raises `ReportError` where a version wrote it that had other findings."""
     heading: Heading | None = None
@@ -189,14 +201,15 @@ async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, F
     async with aclosing(lines(pieces)) as read:  # type: ignore[type-var]
         async for line in read:
             if heading is None:
-                heading, names = _heading(line), line["fields"]
+                names = fields_of(line)
+                heading = _value(Heading, line)
             elif "fact" in line:
                 facts.append(facts_of(line, names))
                 if len(facts) % TURN == 0:
                     await asyncio.sleep(0)
             elif "finding" in line:
                 if line["finding"] in hints:
-                    found[line["finding"]] = _value(hints[line["finding"]], line["value"])
+                    found[line["finding"]] = finding_of(line)
             else:
                 break
     if heading is None:
@@ -205,13 +218,6 @@ async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, F
         return heading, Findings(facts=tuple(facts), **found)
     except TypeError as error:
         raise ReportError(f"the saved facts are of another version of Evertick: {error}") from error
-
-
-def _heading(line: Mapping[str, Any]) -> Heading:
-    if line.get("format") != FORMAT:
-        raise ReportError(f"the saved facts have format {line.get('format')}, this version reads {FORMAT}")
-    made: Heading = _value(Heading, line)
-    return made
 
 
 class Replay:

@@ -6,6 +6,7 @@ a quote or a report themselves.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -57,6 +58,9 @@ class Reports(Protocol):
     async def list(self, limit: int = 20, cursor: str | None = None, desk: str | None = None) -> Page[ReportMeta]: ...
 
     async def get(self, id: str, /) -> ReportMeta: ...
+
+    async def pin(self, id: str, pinned: bool = True, /) -> None:
+        """Keep a report however old it gets, or no longer."""
 
     def part(self, report: str, part: str, /) -> AsyncIterator[bytes]:
         """The stored gzip pieces, read in short transactions."""
@@ -190,6 +194,10 @@ async def always_ready() -> Sequence[Check]:
     return ()
 
 
+def gzip_stream() -> Any:
+    return zlib.compressobj(6, zlib.DEFLATED, 31)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the web works with. ``document`` and ``ready`` are functions, the rest are the Protocols above."""
@@ -211,4 +219,6 @@ class Services:
     settings: WebSettings = field(default_factory=WebSettings)
     minutes: Minutes = field(default_factory=Minutes)
     ready: Callable[[], Awaitable[Sequence[Check]]] = always_ready
+    packer: Callable[[], Any] = gzip_stream
+    """Begins a gzip stream as the archive does: `evertick.archive.parts.compressor`."""
     version: str = __version__

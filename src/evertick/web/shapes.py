@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evertick.model import Page, Receipt, ReportMeta, Slot
+from evertick.model import Page, PartMeta, Receipt, ReportMeta, Slot
 
 T = TypeVar("T")
 
@@ -118,6 +118,13 @@ class ReportShape(Shape):
     stages_s: dict[str, float]
     warnings: list[str]
     parts: list[PartShape]
+    pinned: bool = Field(description="Kept however old it gets.")
+    sha256: str = Field(
+        description="Content hash of the whole: sha256 of the lines `part sha256` of its parts, then of its facts."
+    )
+    facts: PartShape | None = Field(
+        description="What it was made from, JSON lines; null for reports of older versions."
+    )
     href: dict[str, str] = Field(description="Language to the address of its page.")
 
 
@@ -335,18 +342,22 @@ def report_shape(meta: ReportMeta) -> ReportShape:
         duration_s=meta.duration_s,
         stages_s=dict(meta.stages_s),
         warnings=list(meta.warnings),
-        parts=[
-            PartShape(
-                part=p.part,
-                language=p.language,
-                size=p.size,
-                stored=p.stored,
-                sha256=p.sha256,
-                href=f"/api/v1/reports/{meta.id}/parts/{p.part}",
-            )
-            for p in meta.parts
-        ],
+        parts=[_part_shape(meta, p) for p in meta.parts],
+        pinned=meta.pinned,
+        sha256=meta.sha256,
+        facts=_part_shape(meta, meta.facts) if meta.facts is not None else None,
         href={language: f"/reports/{meta.id}/{language}" for language in meta.languages},
+    )
+
+
+def _part_shape(meta: ReportMeta, part: PartMeta) -> PartShape:
+    return PartShape(
+        part=part.part,
+        language=part.language,
+        size=part.size,
+        stored=part.stored,
+        sha256=part.sha256,
+        href=f"/api/v1/reports/{meta.id}/parts/{part.part}",
     )
 
 

@@ -20,7 +20,7 @@ from evertick.web.streams import Body
 
 PIECE = 64 << 10
 
-_TYPES = {"html": "text/html; charset=utf-8", "css": TYPES[".css"], "js": TYPES[".js"]}
+_TYPES = {"html": "text/html; charset=utf-8", "css": TYPES[".css"], "js": TYPES[".js"], "facts": "application/x-ndjson"}
 
 
 async def send_part(request: Request, services: Services, meta: ReportMeta, part: PartMeta) -> Response:

@@ -224,6 +224,10 @@ class Reports:
         finally:
             self.open -= 1
 
+    async def pin(self, id: str, pinned: bool = True) -> None:
+        meta = await self.get(id)
+        self.stored[id] = replace(self.stored[id], meta=replace(meta, pinned=pinned))
+
     async def asset_body(self, hash: str) -> tuple[str, bytes]:
         if hash not in self.assets:
             raise NotFound(f"There is no asset {hash}.")

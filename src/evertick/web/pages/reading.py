@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from evertick.model import part_name
+from evertick.reports.compare import Figure, Move, compare
+from evertick.web.pages import format
+from evertick.web.pages.sources import STATES
 from evertick.web.problems import Problem
 from evertick.web.state import web_of
 from evertick.web.stored import send_asset, send_part
@@ -15,6 +19,8 @@ from evertick.web.stored import send_asset, send_part
 router = APIRouter(include_in_schema=False)
 
 PAGE = 20
+ROWS = 500
+"""Instruments on a page of changes; the API and the command have all of them."""
 LANGUAGES = {"vi": "Tiếng Việt", "en": "English"}
 
 Id = Annotated[str, Path(max_length=64)]
@@ -42,6 +48,64 @@ async def library(
 async def first_language(request: Request, id: Id) -> Response:
     meta = await web_of(request).services.reports.get(id)
     return RedirectResponse(f"/reports/{meta.id}/{meta.languages[0]}", 302)
+
+
+@router.head("/reports/{before}/diff/{after}")
+@router.get("/reports/{before}/diff/{after}")
+async def diff(request: Request, before: Id, after: Id) -> Response:
+    """What changed from one report to another."""
+    web = web_of(request)
+    found = await compare(web.services.reports, before, after)
+    return await web.pages.send(
+        request,
+        "diff.html",
+        found=found,
+        rises=[_row(m) for m in found.rises],
+        falls=[_row(m) for m in found.falls],
+        rows=[_row(m) for m in found.instruments[:ROWS]],
+        figures=[_figure(f) for f in found.figures],
+        spoken=tuple(dict.fromkeys((*found.before.headline, *found.after.headline))),
+        languages=LANGUAGES,
+        states=STATES,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of numbers as it is shown."""
+
+    name: str
+    below: str
+    before: str
+    after: str
+    change: str
+    tone: str
+    """``up``, ``down`` or ``flat``."""
+
+
+def _row(move: Move) -> Row:
+    points = move.unit == "%"
+    change = f"{format.price(move.difference, move.decimals)} points" if points else format.change(move.change_pct)
+    return Row(
+        move.name,
+        move.id
+        if move.source_before == move.source_after
+        else f"{move.id}, {move.source_before} → {move.source_after}",
+        format.price(move.before, move.decimals),
+        format.price(move.after, move.decimals),
+        f"+{change}" if points and move.difference > 0 else change,
+        format.tone(move.difference if points else move.change_pct),
+    )
+
+
+def _figure(figure: Figure) -> Row:
+    unit = " %" if figure.unit == "%" else ""
+    shown = [
+        "–" if value is None else f"{format.price(value, 2)}{unit}"
+        for value in (figure.before, figure.after, figure.difference)
+    ]
+    sign = "+" if (figure.difference or 0) > 0 else ""
+    return Row(figure.name, figure.section, shown[0], shown[1], sign + shown[2], format.tone(figure.difference))
 
 
 @router.head("/reports/{id}/{language}")

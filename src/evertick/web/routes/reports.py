@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from evertick.reports.again import Remade, render_again
+from evertick.reports.compare import Comparison, compare
 from evertick.web import shapes
 from evertick.web.auth import Writer, is_form
 from evertick.web.problems import Problem
@@ -51,13 +53,47 @@ async def report(request: Request, id: ReportId) -> shapes.ReportShape:
 
 @router.get("/{id}/parts/{part}", summary="One part of a report", response_class=Response)
 async def part(request: Request, id: ReportId, part: Annotated[str, Path(max_length=32)]) -> Response:
-    """One part as it was stored: `html css js` in the first language, `html_en js_en` and so on in the others."""
+    """One part as it was stored: `html css js` in the first language, `html_en js_en` and so on in the others.
+
+    `facts` is what the report was made from, as JSON lines.
+    """
     return await _part(request, id, part)
 
 
 @router.head("/{id}/parts/{part}", include_in_schema=False)
 async def part_head(request: Request, id: ReportId, part: Annotated[str, Path(max_length=32)]) -> Response:
     return await _part(request, id, part)
+
+
+@router.post("/{id}/pin", summary="Keep a report", response_model=shapes.ReportShape, dependencies=[Writer])
+async def pin(request: Request, id: ReportId) -> shapes.ReportShape | Response:
+    """Keep a report however old it gets, and however many come after it."""
+    return await _pin(request, id, True)
+
+
+@router.post("/{id}/unpin", summary="No longer keep a report", response_model=shapes.ReportShape, dependencies=[Writer])
+async def unpin(request: Request, id: ReportId) -> shapes.ReportShape | Response:
+    """Let a report go when it is its turn."""
+    return await _pin(request, id, False)
+
+
+@router.get("/{before}/diff/{after}", summary="What changed between two reports", response_model=Comparison)
+async def diff(request: Request, before: ReportId, after: ReportId) -> Comparison:
+    """What changed from one report to another: headline, instruments, key figures of sections, sources."""
+    return await compare(web_of(request).services.reports, before, after)
+
+
+@router.post("/{id}/render", summary="Render a report again", response_model=list[Remade], dependencies=[Writer])
+async def render(request: Request, id: ReportId) -> list[Remade]:
+    """Render every part again from the saved facts, and compare it with what is stored. Nothing is changed."""
+    services = web_of(request).services
+    return list(await render_again(services.reports, id, services.packer))
+
+
+async def _pin(request: Request, id: str, pinned: bool) -> shapes.ReportShape | Response:
+    reports = web_of(request).services.reports
+    await reports.pin(id, pinned)
+    return back_to("/reports") if is_form(request) else shapes.report_shape(await reports.get(id))
 
 
 async def _part(request: Request, id: str, part: str) -> Response:
