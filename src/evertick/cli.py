@@ -264,6 +264,7 @@ def report_show(
         terminal.say(f"[{language}] {headline}")
     rows = [(p["part"], p["language"], f"{p['size']:,}", f"{p['stored']:,}", p["sha256"][:16]) for p in meta["parts"]]
     terminal.table(f"Report {meta['id']}", ("part", "language", "bytes", "stored", "sha256"), rows, right=(2, 3))
+    terminal.say(f"content {meta['sha256']}{', kept for good' if meta['pinned'] else ''}")
     for warning in meta["warnings"]:
         terminal.say(f"warning: {warning}")
 
@@ -272,19 +273,102 @@ def report_show(
 def report_export(
     id: Annotated[str, typer.Argument(help="The id, or latest.")] = "latest",
     to: Annotated[Path, typer.Option("--to", help="The folder to write to.")] = Path(),
+    single: Annotated[
+        bool, typer.Option("--single", help="One file that needs nothing else, in one language.")
+    ] = False,
+    language: Annotated[str | None, typer.Option(help="With --single; default: the first of the report.")] = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Write the pages of a report and their styles and scripts to a folder that any browser opens."""
+    """Write the pages of a report and their styles and scripts to a folder, or one page as one file, for any browser."""
+    from evertick.single import export_single
 
     async def work() -> list[Path]:
         async with api(load(config, data_dir=data)) as client:
             meta = await _report(client, id)
+            if single:
+                return [await export_single(client, meta, language, to)]
             folder = to / f"evertick-{meta['id']}"
             return await remote.export(client, meta, folder)
 
     for path in run(work()):
         terminal.say(str(path))
+
+
+@report.command("diff")
+def report_diff(
+    before: Annotated[str, typer.Argument(help="The id of the first report.")],
+    after: Annotated[str, typer.Argument(help="The id of the second one, or latest.")] = "latest",
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Show what changed from one report to another: headline, instruments, key figures of sections, sources."""
+
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            newer = after if after != "latest" else (await _report(client, after))["id"]
+            return await client.get(f"/api/v1/reports/{before}/diff/{newer}")
+
+    found = run(work())
+    if as_json:
+        terminal.as_json(found)
+    else:
+        from evertick.terminal_diff import differences
+
+        terminal.show(*differences(found))
+
+
+@report.command("pin")
+def report_pin(
+    id: Annotated[str, typer.Argument(help="The id, or latest.")], data: Data = None, config: Config = None
+) -> None:
+    """Keep a report however old it gets, and however many come after it."""
+    _pin(id, "pin", data, config)
+
+
+@report.command("unpin")
+def report_unpin(
+    id: Annotated[str, typer.Argument(help="The id, or latest.")], data: Data = None, config: Config = None
+) -> None:
+    """Let a report go when it is its turn."""
+    _pin(id, "unpin", data, config)
+
+
+def _pin(id: str, what: str, data: Path | None, config: Path | None) -> None:
+    async def work() -> dict[str, Any]:
+        async with api(load(config, data_dir=data)) as client:
+            meta = await _report(client, id)
+            return await client.post(f"/api/v1/reports/{meta['id']}/{what}")
+
+    meta = run(work())
+    terminal.say(f"{meta['id']}: {'kept for good' if meta['pinned'] else 'goes when it is its turn'}")
+
+
+@report.command("render")
+def report_render(
+    id: Annotated[str, typer.Argument(help="The id, or latest.")] = "latest",
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Render a report again from its saved facts and compare every part with what is stored; 1 if one differs."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with api(load(config, data_dir=data)) as client:
+            meta = await _report(client, id)
+            return await client.post(f"/api/v1/reports/{meta['id']}/render")
+
+    made = run(work())
+    if as_json:
+        terminal.as_json(made)
+    else:
+        rows = [
+            (p["part"], p["language"], f"{p['size']:,}", p["sha256"][:16], "yes" if p["same"] else "NO") for p in made
+        ]
+        terminal.table("Rendered again", ("part", "language", "bytes", "sha256", "same"), rows, right=(2,))
+    if not all(p["same"] for p in made):
+        raise typer.Exit(1)
 
 
 async def _report(client: remote.Remote, id: str) -> dict[str, Any]:
