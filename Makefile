@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-thorough test-tools lint format wheel bench bench-sources calendars requirements clean
+.PHONY: help install demo test test-thorough test-tools lint format wheel bench bench-sources bench-memory calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -60,6 +60,9 @@ wheel: install .venv/dev  ## Build dist/*.whl and dist/*.tar.gz, page assets inc
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	@ls -1 dist
+
+bench-memory: install .venv/dev  ## What receipts cost, and what 30 days of runs with failing providers leave behind (10 minutes)
+	@$(BIN)/python benchmarks/memory.py $(ARGS)
 
 bench: install .venv/dev test-tools  ## Measure a running server from outside: start, memory, latency (ARGS="--servers" for Redis and PostgreSQL)
 	@$(BIN)/python benchmarks/serve.py $(ARGS)
