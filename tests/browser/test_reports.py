@@ -32,7 +32,7 @@ def test_a_report_in_each_language(
     page = open_page(f"{report}/{language}", width=width, scheme=scheme)
     assert page.locator("html").get_attribute("lang") == language
     assert title in page.locator("h1").inner_text()
-    assert page.locator("section[id]").count() == 8
+    assert page.locator("section[id]").count() == 14
     assert not wide(page)
     card = page.locator("details:has(#card-SPX)")
     card.locator("summary").click()

@@ -123,6 +123,10 @@ class Figure:
     - ``bars``: ``{"items": [{"name": Name, "value": Number}]}`` (diverging round zero)
     - ``gauge``: ``{"value": Number, "low": 0, "high": 100, "band": Text, "history": [float]}``
     - ``share``: ``{"items": [{"name": Name, "value": Number}]}`` (parts of 100 %)
+    - ``curve``: ``{"terms": [Text], "series": [{"name": Text, "values": [float | None]}]}`` (evenly apart, in percent)
+    - ``session``: ``{"times": [int, Unix seconds], "values": [float], "previous": Number | None}``
+    - ``advances``: ``{"rows": [{"name": Name, "up": Number, "flat": Number, "down": Number}]}``
+    - ``calendar``: ``{"days": [date], "values": [float | None], "limit": float}`` (daily changes in percent)
     - ``timeline``: ``{"start": datetime, "end": datetime, "rows": [{"name": Name, "spans": [(datetime, datetime)]}]}``
     """
 

@@ -7,9 +7,39 @@ from collections.abc import Iterator
 from evertick.reports.blocks import Section, Sentence
 from evertick.reports.collect import BarReader
 from evertick.reports.findings import Findings
-from evertick.reports.sections import ahead, cards, crypto, headline, market_map, movers, risk, world_indices
+from evertick.reports.sections import (
+    ahead,
+    cards,
+    commodities,
+    crypto,
+    currencies,
+    headline,
+    market_map,
+    movers,
+    rates,
+    risk,
+    seasonality,
+    technical,
+    vietnam,
+    world_indices,
+)
 
-SECTIONS = (headline, market_map, world_indices, crypto, risk, movers, cards, ahead)
+SECTIONS = (
+    headline,
+    market_map,
+    world_indices,
+    vietnam,
+    crypto,
+    currencies,
+    commodities,
+    rates,
+    risk,
+    movers,
+    technical,
+    seasonality,
+    cards,
+    ahead,
+)
 """In the order of the report; a new section is one module here and, where it needs one, a template."""
 
 

@@ -22,9 +22,9 @@ async def said(findings: Findings) -> list[object]:
     return await everything(write(findings, samples.bars))
 
 
-def test_the_sections_of_this_version() -> None:
+def test_the_sections() -> None:
     sections = list(write(samples.findings(), samples.bars))
-    assert [s.number for s in sections] == [1, 2, 3, 5, 9, 10, 13, 14]
+    assert [s.number for s in sections] == list(range(1, 15))
     assert len({s.id for s in sections}) == len(sections)
     assert [s.id for s in sections if not s.brief] == ["cards"]
 

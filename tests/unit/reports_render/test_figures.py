@@ -32,6 +32,10 @@ DATA: dict[str, dict[str, Any]] = {
     "gauge": {"value": Number(22.0, "integer"), "low": 0, "high": 100, "band": Text("Fear"), "history": [30.0, 20.0, 22.0]},
     "share": {"items": [{"name": A, "value": Number(75.0, "percent")}, {"name": B, "value": Number(25.0, "percent")}]},
     "timeline": {"start": START, "end": START + timedelta(hours=24), "rows": [{"name": A, "spans": [(START, START + timedelta(hours=6))]}]},
+    "curve": {"terms": [Text("1Y"), Text("A & B <c>")], "series": [{"name": Text("Today"), "values": [4.0, -0.5]}, {"name": B, "values": [None, 4.0]}]},
+    "session": {"times": [1_000_000_000 + 180 * i + 5400 * (i > 49) for i in range(100)], "values": WAVE[:100], "previous": Number(99.0)},
+    "advances": {"rows": [{"name": A, "up": Number(30.0, "integer"), "flat": Number(5.0, "integer"), "down": Number(15.0, "integer")}]},
+    "calendar": {"days": DAYS, "values": [None, *WAVE[1:]], "limit": 2.0},
 }  # fmt: skip
 EMPTY: dict[str, dict[str, Any]] = {
     "treemap": {"groups": []},
@@ -41,6 +45,10 @@ EMPTY: dict[str, dict[str, Any]] = {
     "gauge": {"value": Number(None), "low": 0, "high": 100, "band": Text("Fear"), "history": []},
     "share": {"items": []},
     "timeline": {"start": START, "end": START, "rows": []},
+    "curve": {"terms": [Text("1Y")], "series": [{"name": B, "values": [4.0]}]},
+    "session": {"times": [1], "values": [4.0], "previous": None},
+    "advances": {"rows": [{"name": A, "up": Number(0.0), "flat": Number(0.0), "down": Number(None)}]},
+    "calendar": {"days": [], "values": [], "limit": 2.0},
 }
 
 
@@ -58,7 +66,7 @@ def test_is_well_formed_escaped_and_without_styles(kind: str) -> None:
     text = drawn(kind, DATA[kind])
     tree = parsed(text)
     assert not any(node.get("style") for node in tree.iter())
-    assert "A &amp; B &lt;c&gt;" in text or kind in ("area", "gauge")
+    assert "A &amp; B &lt;c&gt;" in text or kind in ("area", "gauge", "session", "calendar")
     assert "nan" not in re.sub(r"<script.*?</script>", "", text)
 
 
@@ -146,3 +154,19 @@ def test_a_flat_spark_lies_in_the_middle_and_a_single_point_is_a_dash() -> None:
 def test_hours_are_round_and_apart() -> None:
     found = list(hours(START, START + timedelta(hours=24)))
     assert [h.hour for h in found] == [12, 15, 18, 21, 0, 3, 6]
+
+
+def test_a_lunch_break_breaks_the_line_of_a_session() -> None:
+    (path,) = re.findall(r'class="ln ses \w+" d="([^"]+)"', drawn("session", DATA["session"]))
+    assert path.count("M") == 2
+
+
+def test_counts_of_a_market_fill_its_bar() -> None:
+    widths = re.findall(r'width="([\d.]+)%" height="100%"', drawn("advances", DATA["advances"]))
+    assert [float(w) for w in widths] == [60.0, 10.0, 30.0]
+
+
+def test_a_calendar_has_a_cell_for_each_known_day() -> None:
+    text = drawn("calendar", DATA["calendar"])
+    assert text.count("h8v8h-8z") == len(DAYS) - 1
+    assert "cal r7" in text, "days of the weekend make seven rows"

@@ -32,11 +32,13 @@ TEMPLATE_MESSAGES = (
     "Language",
     "Market report",
     "No data.",
+    "Previous close",
     "Not investment advice.",
     "Report {id}",
     "Report made",
     "Skip to the report",
     "Times are {zone}.",
+    "{n} unchanged",
     "{percent} of the 52-week range",
     *SCRIPT_MESSAGES,
 )

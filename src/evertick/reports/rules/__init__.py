@@ -18,7 +18,7 @@ from evertick.reports.blocks import Sentence, Text
 Wording = str | tuple[str, str]
 """A msgid, or (singular, plural) where ``{n}`` decides."""
 
-MODULES = ("sources", "market", "instrument", "crypto", "risk", "ahead")
+MODULES = ("sources", "market", "instrument", "crypto", "risk", "vietnam", "money", "signals", "seasons", "ahead")
 
 
 @dataclass(frozen=True, slots=True)

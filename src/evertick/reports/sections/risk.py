@@ -13,7 +13,7 @@ from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, 
 from evertick.reports.collect import BarReader
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.indicators import drawdowns
-from evertick.reports.rules import instrument, market, risk
+from evertick.reports.rules import instrument, risk
 from evertick.reports.sections.world_indices import thin
 from evertick.reports.values import change, name, number, percent, price
 
@@ -30,7 +30,6 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         *risk.fear(findings),
         *risk.extremes(findings, leading),
         *risk.pairs(findings),
-        *market.curve(findings),
         *(
             s
             for id_ in landmarks.DRAWDOWN

@@ -11,7 +11,20 @@ from collections.abc import Callable, Iterator
 
 from evertick.errors import ReportError
 from evertick.reports.blocks import Figure
-from evertick.reports.render.figures import bars, gauge, heatmap, lines, share, sparks, timeline, treemap
+from evertick.reports.render.figures import (
+    advances,
+    bars,
+    calendar,
+    curve,
+    gauge,
+    heatmap,
+    lines,
+    session,
+    share,
+    sparks,
+    timeline,
+    treemap,
+)
 from evertick.reports.render.words import Words
 
 KINDS: dict[str, Callable[[Figure, Words], Iterator[str]]] = {
@@ -24,6 +37,10 @@ KINDS: dict[str, Callable[[Figure, Words], Iterator[str]]] = {
     "gauge": gauge.draw,
     "share": share.draw,
     "timeline": timeline.draw,
+    "curve": curve.draw,
+    "session": session.draw,
+    "advances": advances.draw,
+    "calendar": calendar.draw,
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from evertick.reports.blocks import Figure, Name
+from evertick.reports.blocks import Figure
 from evertick.reports.render.figures.scale import Axis, axis, months, path, thin
 from evertick.reports.render.numbers import Numbers
 from evertick.reports.render.words import Words, esc
@@ -30,12 +30,12 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
     many = len(series) > 1
     yield plot_open(figure, words, "plot")
     yield from _grid(scale, dates, words.numbers, data.get("unit", ""))
-    yield _CURVES
+    yield CURVES
     for i, one in enumerate(series):
         yield f'<path class="ln s{i + 1 if many else 0}" d="{_curve(dates, one["values"], scale)}"/>'
     yield "</svg></svg>"
     if many:
-        yield _legend(series, words, scale)
+        yield legend(series, words, scale)
         yield explorer(dates, [(words.plain(s["name"]), s["values"]) for s in series], scale.decimals + 2)
 
 
@@ -51,11 +51,11 @@ def draw_area(figure: Figure, words: Words) -> Iterator[str]:
     zero = round(HEIGHT * (1 - scale.share(0.0)))
     yield plot_open(figure, words, "plot")
     yield from _grid(scale, dates, words.numbers, data.get("unit", ""))
-    yield f'{_CURVES}<path class="ar" d="{line}V{zero}H0Z"/><path class="ln area" d="{line}"/></svg></svg>'
+    yield f'{CURVES}<path class="ar" d="{line}V{zero}H0Z"/><path class="ln area" d="{line}"/></svg></svg>'
     yield explorer(dates, [(words.plain(figure.caption), values)], scale.decimals + 2)
 
 
-_CURVES = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" height="100%" preserveAspectRatio="none">'
+CURVES = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" height="100%" preserveAspectRatio="none">'
 
 
 def plot_open(figure: Figure, words: Words, css: str) -> str:
@@ -97,13 +97,13 @@ def _grid(scale: Axis, dates: Sequence[date], numbers: Numbers, unit: str) -> It
             yield f'<text class="tx" x="{x:.1f}%" y="100%" dy="18">{esc(numbers.month(month))}</text>'
 
 
-def _legend(series: Iterable[Any], words: Words, scale: Axis) -> str:
+def legend(series: Iterable[Any], words: Words, scale: Axis) -> str:
     items = []
     for i, one in enumerate(series):
         last = next((v for v in reversed(one["values"]) if v is not None and v == v), None)
         value = "" if last is None else f" <b>{words.numbers.fixed(last, max(1, scale.decimals))}</b>"
         name = one["name"]
-        text = words.html(name) if isinstance(name, Name) else esc(str(name))
+        text = words.html(name)
         items.append(f'<li><svg class="key" aria-hidden="true"><line class="ln s{i + 1}" x2="100%" y1="50%" y2="50%"/></svg>{text}{value}</li>')  # fmt: skip
     return f'<ul class="legend">{"".join(items)}</ul>'
 

@@ -1,0 +1,56 @@
+"""Section 7: metals, energy and crops, with what they did in a month as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evertick.model import Group
+from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
+from evertick.reports.collect import BarReader
+from evertick.reports.findings import Facts, Findings
+from evertick.reports.rules import market, money
+from evertick.reports.sections.world_indices import RETURNS, returns
+from evertick.reports.values import change, name, number, price
+
+
+def section(findings: Findings, bars: BarReader) -> Section:
+    return Section("commodities", 7, Text("Commodities"), _blocks(findings))
+
+
+def _blocks(findings: Findings) -> Iterator[Any]:
+    said = [
+        *money.gold_and_oil(findings),
+        *money.commodities(findings),
+        *market.trend(findings, Group.COMMODITIES, Text("the commodities")),
+    ]
+    if said:
+        yield Paragraph(said)
+    month = sorted((f for f in money.goods(findings) if f.ret_1m is not None), key=lambda f: (-(f.ret_1m or 0), f.id))
+    if len(month) > 1:
+        yield _bars(month)
+    members = list(findings.of(Group.COMMODITIES))
+    if members:
+        yield _table(members)
+
+
+def _bars(month: list[Facts]) -> Figure:
+    best, worst = month[0], month[-1]
+    label = Text(
+        "Over one month from {best} ({high}) to {worst} ({low}).",
+        {"best": name(best), "high": change(best.ret_1m), "worst": name(worst), "low": change(worst.ret_1m)},
+    )
+    items = [{"name": name(f), "value": change(f.ret_1m)} for f in month]
+    return Figure("commodities-month", "bars", Text("Commodities over one month"), label, {"items": items})
+
+
+def _table(members: list[Facts]) -> Table:
+    columns = (
+        Column(Text("Commodity"), "name"),
+        Column(Text("Price")),
+        *RETURNS,
+        Column(Text("52-week range"), "range"),
+        Column(Text("RSI 14")),
+    )
+    rows = ((name(f), price(f), *returns(f), Number(f.position_52w), number(f.rsi14, 1)) for f in members)
+    return Table("commodities-table", Text("Commodities and their returns"), columns, rows, brief=14)

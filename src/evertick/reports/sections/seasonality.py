@@ -1,0 +1,86 @@
+"""Section 12: the months of the last year in the leading markets, and one of them day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
+from evertick.reports.collect import BarReader
+from evertick.reports.findings import Facts, Findings, Series
+from evertick.reports.rules import seasons
+from evertick.reports.values import change, name
+
+MONTHS = (
+    Text("Jan {year}"),
+    Text("Feb {year}"),
+    Text("Mar {year}"),
+    Text("Apr {year}"),
+    Text("May {year}"),
+    Text("Jun {year}"),
+    Text("Jul {year}"),
+    Text("Aug {year}"),
+    Text("Sep {year}"),
+    Text("Oct {year}"),
+    Text("Nov {year}"),
+    Text("Dec {year}"),
+)
+LIMIT = 2.0
+"""Percent in a day at which a colour is at its strongest."""
+TOLD = 2
+
+
+def section(findings: Findings, bars: BarReader) -> Section:
+    return Section("seasonality", 12, Text("Months and days"), _blocks(findings))
+
+
+def _blocks(findings: Findings) -> Iterator[Any]:
+    known = [(f, series) for series in findings.months if (f := findings.get(series.id)) is not None]
+    said = [
+        *(s for f, series in known[:TOLD] for s in seasons.year(findings, f, series)),
+        *(s for f, series in known for s in seasons.so_far(findings, f, series)),
+    ]
+    if said:
+        yield Paragraph(said)
+    if known:
+        yield _table(known)
+    days = findings.calendar
+    if days is not None and len(days.day) > 1 and (f := findings.get(days.id)) is not None:
+        yield _calendar(f, days)
+
+
+def _table(known: list[tuple[Facts, Series]]) -> Table:
+    months = sorted({day for _, series in known for day in series.day})
+    columns = (Column(Text("Market"), "name"), *(Column(_title(day), "change") for day in months))
+    return Table("seasonality-months", Text("Monthly returns, the last month up to now"), columns, _rows(known, months))
+
+
+def _rows(known: list[tuple[Facts, Series]], months: list[int]) -> Iterator[tuple[Any, ...]]:
+    for f, series in known:
+        returns = {day: value for day, value in zip(series.day, series.values, strict=True) if value == value}
+        yield (name(f), *(Number(returns.get(day), "percent", 1, signed=True) for day in months))
+
+
+def _title(day: int) -> Text:
+    on = date.fromordinal(day)
+    return Text(MONTHS[on.month - 1].msgid, {"year": str(on.year)})
+
+
+def _calendar(f: Facts, days: Series) -> Figure:
+    values = [None if v != v else v for v in days.values]
+    known = [v for v in values if v is not None]
+    label = Text(
+        "Each session of {name} over one year: {up} rose, {down} fell, from {low} to {high}.",
+        {
+            "name": name(f),
+            "up": sum(v > 0 for v in known),
+            "down": sum(v < 0 for v in known),
+            "low": change(min(known, default=None)),
+            "high": change(max(known, default=None)),
+        },
+    )
+    data = {"days": [date.fromordinal(d) for d in days.day], "values": values, "limit": LIMIT}
+    return Figure(
+        "seasonality-days", "calendar", Text("{name} day by day over one year", {"name": name(f)}), label, data
+    )
