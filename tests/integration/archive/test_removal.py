@@ -30,8 +30,9 @@ def noise(pieces: int) -> bytes:
 
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
-    """Overrides the folder's: files that shrink are SQLite's."""
-    found: str = request.getfixturevalue("sqlite_url")
+    """Overrides the folder's: files that shrink are SQLite's; ``postgresql`` is asked for by name."""
+    kind = getattr(request, "param", "sqlite")
+    found: str = request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_database")
     upgrade(found)
     return found
 
@@ -118,3 +119,23 @@ async def count(archive: Archive, table: Any) -> int:
 async def checkpoint(archive: Archive) -> None:
     async with archive.engine.connect() as connection:
         await connection.run_sync(removal._outside, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_postgresql_gives_the_end_of_the_table_back_and_uses_the_rest_again(
+    archive: Archive, publish: Publish
+) -> None:
+    async def size() -> int:
+        async with archive.engine.connect() as connection:
+            return int(await connection.scalar(select(func.pg_total_relation_size("report_parts"))))
+
+    empty = await size()
+    sizes = []
+    for hours in range(8):
+        await publish(hours, body=noise(20))
+        await archive.reports.prune(2, LONG_AGO)
+        sizes.append(await size())
+    assert sizes[1] > empty + 20 * PIECE
+    assert sizes[-1] <= sizes[3], "the space of deleted reports is used again"
+    await archive.reports.prune(0, LONG_AGO)
+    assert await size() <= empty + 20 * 8192

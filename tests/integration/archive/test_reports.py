@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from evertick.model import PartMeta, ReportMeta, Slot, report_id
 Lease = Callable[..., Awaitable[Slot]]
 Publish = Callable[..., Awaitable[ReportMeta]]
 HOUR = timedelta(hours=1)
+START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 async def count(archive: Archive, table: Any) -> int:
@@ -470,3 +471,45 @@ def _start() -> datetime:
     from datetime import UTC
 
     return datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+
+
+# --- keeping ---------------------------------------------------------------------------------------------------------
+
+
+async def test_reports_beyond_the_bytes_go_from_the_oldest_on(archive: Archive, publish: Publish) -> None:
+    made = [await publish(hours, body=noise(40_000 + hours)) for hours in range(5)]
+    await archive.reports.pin(made[0].id)
+    assert await archive.reports.prune(100, START - HOUR, at_most=2 * made[-1].stored) == [made[1].id, made[2].id]
+    left = [m.id for m in (await archive.reports.list()).items]
+    assert left == [made[4].id, made[3].id, made[0].id]
+    assert await archive.reports.prune(100, START - HOUR, at_most=1) == [made[3].id], (
+        "never the newest, never a pinned one"
+    )
+    await archive.reports.pin(made[0].id, False)
+    assert await archive.reports.prune(100, START - HOUR, at_most=1) == [made[0].id]
+    assert await count(archive, report_parts) == 1
+
+
+async def test_facts_are_a_part_that_pages_do_not_have(archive: Archive, lease: Lease) -> None:
+    slot = await lease()
+    id = await archive.reports.draft(slot, ("vi",), slot.due)
+    async with archive.reports.writer(id, slot.token, "html", language="vi") as page:
+        await page.write(b"<p>page</p>")
+    async with archive.reports.writer(id, slot.token, "facts") as facts:
+        await facts.write(b"{}\n")
+    meta = ReportMeta(
+        id, slot.desk, slot.id, slot.due, slot.due, ("vi",), (page.meta,), {"vi": "x"}, 1, 0.1, {}, facts=facts.meta
+    )
+    missing = replace(meta, facts=replace(facts.meta, stored=facts.meta.stored + 1))
+    with pytest.raises(ArchiveError, match="facts"):
+        await archive.reports.publish(slot, missing)
+    await archive.reports.publish(slot, meta)
+    kept = await archive.reports.get(id)
+    assert kept == meta
+    assert [p.part for p in kept.parts] == ["html"]
+    assert (kept.size, kept.stored) == (page.meta.size, page.meta.stored + facts.meta.stored)
+    assert gzip.decompress(await read(archive, id, "facts")) == b"{}\n"
+    lines = f"html {page.meta.sha256}\nfacts {facts.meta.sha256}\n"
+    assert kept.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    await archive.reports.delete(id)
+    assert await count(archive, report_parts) == 0
