@@ -11,8 +11,18 @@ from typing import Any
 
 
 def say(text: str) -> None:
-    """One line for people, on the standard output."""
-    sys.stdout.write(text + "\n")
+    """One line for people, on the standard output; all of it, however slowly it is read.
+
+    With PYTHONUNBUFFERED, as containers set it, Python's own ``write`` takes what a pipe has room for and forgets the rest.
+    """
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # replaced by something that only takes text
+        sys.stdout.write(text + "\n")
+    else:
+        sys.stdout.flush()
+        rest = memoryview((text + "\n").encode(sys.stdout.encoding or "utf-8", "replace"))
+        while rest:
+            rest = rest[buffer.write(rest) :]
     sys.stdout.flush()
 
 
