@@ -24,6 +24,7 @@ _SAME = frozenset(
         "EMA 26",
         "ATR 14",
         "{name} {change}",
+        "{units} {code}",
         "Bitcoin",
         "Ethereum",
         "Tokyo",

@@ -15,8 +15,10 @@ from evertick.reports.sections.world_indices import RETURNS, returns
 from evertick.reports.values import change, name, percent, price, spark
 
 DIGITS = 5
-"""Significant digits of a cross rate."""
-LIMIT = 1.5
+"""Significant digits of a cross rate, with at most four decimals."""
+UNITS = {"JPY": 100, "KRW": 1_000, "THB": 10, "VND": 10_000}
+"""So many units of a small currency stand in a row of the cross rates; of the others one."""
+LIMIT = 1.0
 """Percent in a day at which the colour of a currency's move is at its strongest."""
 
 
@@ -58,28 +60,24 @@ def _heatmap(findings: Findings, matrix: Matrix) -> Figure:
 
 
 def _crosses(matrix: Matrix) -> Table:
-    columns = (
-        Column(Text("One unit of"), "name"),
-        *(Column(Text("{name}", {"name": code})) for code in matrix.ids),
-    )
-    size = range(len(matrix.ids))
-    rows = (
-        (code, *(rate(None if row == c else matrix.at(row, c)) for c in size)) for row, code in enumerate(matrix.ids)
-    )
-    return Table(
-        "currencies-crosses",
-        Text("Cross rates: what one unit (row) costs in another currency (column)"),
-        columns,
-        rows,
-        brief=0,
-    )
+    columns = (Column(Text("Amount"), "name"), *(Column(Text("{name}", {"name": code})) for code in matrix.ids))
+    caption = Text("Cross rates: what an amount (row) costs in another currency (column)")
+    return Table("currencies-crosses", caption, columns, _rates(matrix), brief=0)
 
 
-def rate(value: float | None) -> Number:
-    """With five significant digits; of large ones no more than two decimals."""
+def _rates(matrix: Matrix) -> Iterator[tuple[Any, ...]]:
+    for row, code in enumerate(matrix.ids):
+        units = UNITS.get(code, 1)
+        amount = Text("{units} {code}", {"units": Number(units, "integer"), "code": code})
+        yield (amount, *(rate(None if row == c else matrix.at(row, c), units) for c in range(len(matrix.ids))))
+
+
+def rate(value: float | None, units: int = 1) -> Number:
+    """What ``units`` cost, with so many digits as the size makes useful."""
     if value is None or not value > 0:
         return Number(None)
-    return Number(value, "decimal", max(0, min(8, DIGITS - 1 - floor(log10(value)))))
+    cost = value * units
+    return Number(cost, "decimal", max(0, min(4, DIGITS - 1 - floor(log10(cost)))))
 
 
 def _board(board: list[Facts]) -> Table:
@@ -97,4 +95,4 @@ def _board(board: list[Facts]) -> Table:
 def _pairs(pairs: list[Facts]) -> Table:
     columns = (Column(Text("Pair"), "name"), Column(Text("Price")), *RETURNS, Column(Text("52-week range"), "range"))
     rows = ((name(f), price(f), *returns(f), Number(f.position_52w)) for f in pairs)
-    return Table("currencies-pairs", Text("Currency pairs and their returns"), columns, rows, brief=10)
+    return Table("currencies-pairs", Text("Currency pairs and their returns"), columns, rows, brief=0)

@@ -95,7 +95,7 @@ def _table(findings: Findings, group: Group, movers: Movers) -> Table:
         caption,
         columns,
         _rows(findings, movers, findings.breadth[group].total),
-        brief=10,
+        brief=0,
     )
 
 

@@ -102,7 +102,7 @@ def _table(rows: list[Facts]) -> Table:
         )
         for f in rows
     )
-    return Table("rates-table", Text("Interest rates now and before"), columns, cells, brief=14)
+    return Table("rates-table", Text("Interest rates now and before"), columns, cells, brief=12)
 
 
 def points(now: float | None, before: float | None) -> Number:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
+from evertick.reports.blocks import Figure, Number, Paragraph, Section, Text
 from evertick.reports.collect import BarReader
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.rules import seasons
@@ -26,8 +26,9 @@ MONTHS = (
     Text("Nov {year}"),
     Text("Dec {year}"),
 )
+MONTH_LIMIT = 10.0
 LIMIT = 2.0
-"""Percent in a day at which a colour is at its strongest."""
+"""Percent in a month and in a day at which a colour is at its strongest."""
 TOLD = 2
 
 
@@ -39,27 +40,40 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     known = [(f, series) for series in findings.months if (f := findings.get(series.id)) is not None]
     said = [
         *(s for f, series in known[:TOLD] for s in seasons.year(findings, f, series)),
-        *(s for f, series in known for s in seasons.so_far(findings, f, series)),
+        *(s for f, series in known[: TOLD + 1] for s in seasons.so_far(findings, f, series)),
     ]
     if said:
         yield Paragraph(said)
     if known:
-        yield _table(known)
+        yield _heatmap(known)
     days = findings.calendar
     if days is not None and len(days.day) > 1 and (f := findings.get(days.id)) is not None:
         yield _calendar(f, days)
 
 
-def _table(known: list[tuple[Facts, Series]]) -> Table:
+def _heatmap(known: list[tuple[Facts, Series]]) -> Figure:
     months = sorted({day for _, series in known for day in series.day})
-    columns = (Column(Text("Market"), "name"), *(Column(_title(day), "change") for day in months))
-    return Table("seasonality-months", Text("Monthly returns, the last month up to now"), columns, _rows(known, months))
-
-
-def _rows(known: list[tuple[Facts, Series]], months: list[int]) -> Iterator[tuple[Any, ...]]:
-    for f, series in known:
+    cells = []
+    for _, series in known:
         returns = {day: value for day, value in zip(series.day, series.values, strict=True) if value == value}
-        yield (name(f), *(Number(returns.get(day), "percent", 1, signed=True) for day in months))
+        cells.append([Number(returns.get(day), "percent", 1, signed=True) for day in months])
+    values = [cell.value for row in cells for cell in row if cell.value is not None]
+    label = Text(
+        "Monthly returns of {names}, from {low} to {high}.",
+        {
+            "names": tuple(name(f) for f, _ in known),
+            "low": change(min(values, default=None)),
+            "high": change(max(values, default=None)),
+        },
+    )
+    data = {
+        "rows": [name(f) for f, _ in known],
+        "columns": [_title(day) for day in months],
+        "cells": cells,
+        "low": -MONTH_LIMIT,
+        "high": MONTH_LIMIT,
+    }
+    return Figure("seasonality-months", "heatmap", Text("Monthly returns, the last month up to now"), label, data)
 
 
 def _title(day: int) -> Text:

@@ -15,7 +15,8 @@ from evertick.reports.values import GROUPS, change, level, name, number, percent
 
 MOST = 24
 """Rows of one kind; the text says how many there are in all."""
-BRIEF = 5
+LEAST_VOLATILITY = 1.0
+"""Percent a year."""
 
 
 def section(findings: Findings, bars: BarReader) -> Section:
@@ -23,7 +24,7 @@ def section(findings: Findings, bars: BarReader) -> Section:
 
 
 def _blocks(findings: Findings) -> Iterator[Any]:
-    known = [f for f in findings.facts if f.price is not None and f.id not in landmarks.SPECIAL]
+    known = [f for f in findings.facts if f.price is not None and f.id not in landmarks.SPECIAL and _moves(f)]
     crosses = _strongest(known, lambda f: None if f.cross is None else 10 - abs(f.cross))
     extremes = _strongest(known, lambda f: abs(f.sigma or 0) if f.new_52w else None)
     rsi = _strongest(known, lambda f: _beyond(f.rsi14, OVERSOLD, OVERBOUGHT))
@@ -72,6 +73,11 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     )
 
 
+def _moves(f: Facts) -> bool:
+    """Policy rates and coins tied to a currency hardly do; their indicators say nothing."""
+    return f.vol60 is None or f.vol60 >= LEAST_VOLATILITY
+
+
 def _strongest(known: Sequence[Facts], strength: Callable[[Facts], float | None]) -> list[Facts]:
     """Those with a strength, the largest first; ties by id."""
     found = [(-s, f.id, f) for f in known if (s := strength(f)) is not None]
@@ -112,4 +118,4 @@ def _table(
         Column(Text("Recent"), "spark"),
     )
     rows = ((name(f), GROUPS[f.group], sign(f), price(f), change(f.change), *values(f), spark(f)) for f in found[:MOST])
-    yield Table(f"technical-{id_}", caption, columns, rows, brief=BRIEF)
+    yield Table(f"technical-{id_}", caption, columns, rows, brief=0)

@@ -142,4 +142,4 @@ def _shares(shares: list[Facts]) -> Table:
         )
         for f in shares
     )
-    return Table("vietnam-shares", Text("Leading shares by value traded, in VND"), columns, rows, brief=10)
+    return Table("vietnam-shares", Text("Leading shares by value traded, in VND"), columns, rows, brief=6)

@@ -30,7 +30,7 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         css = "zero" if abs(tick) < 1e-12 else "rule"
         yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" dx="8" y="{y}" dy="4">{text}</text>'
     for i, term in enumerate(terms):
-        yield f'<text class="tm{" odd" if i % 2 else ""}" x="{100 * i / (len(terms) - 1):.1f}%" y="100%" dy="18">{esc(words.plain(term))}</text>'
+        yield f'<text class="tm{" odd" if (len(terms) - 1 - i) % 2 else ""}" x="{100 * i / (len(terms) - 1):.1f}%" y="100%" dy="18">{esc(words.plain(term))}</text>'
     yield CURVES
     for i, one in enumerate(series):
         yield f'<path class="ln s{i + 1}" d="{path(points(one["values"]))}"/>'
@@ -38,4 +38,4 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
     for x, y_ in points(series[0]["values"]):
         yield f'<circle class="pt" cx="{100 * x / WIDTH:.1f}%" cy="{100 * y_ / HEIGHT:.1f}%" r="3"/>'
     yield "</svg>"
-    yield legend(series, words, scale)
+    yield legend(series, words, None)

@@ -9,6 +9,9 @@ from evertick.reports.blocks import Figure
 from evertick.reports.render.numbers import DASH
 from evertick.reports.render.words import Words, esc
 
+SHORT = 8
+"""Headings of so many letters stand upright, longer ones on their side."""
+
 
 def step(value: float | None, low: float, high: float) -> str:
     """The class of a value on the diverging scale, neutral in the middle of ``low`` and ``high``."""
@@ -27,7 +30,8 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
     low, high = float(data["low"]), float(data["high"])
     # The figure's own caption stands above it; the table's is for those who do not see that.
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{esc(words.plain(figure.caption))}">'
-    yield f'<table class="heat"><caption class="vh">{esc(words.plain(figure.label))}</caption><thead><tr><td></td>'
+    short = all(len(words.plain(name)) <= SHORT for name in data["columns"])
+    yield f'<table class="heat{" short" if short else ""}"><caption class="vh">{esc(words.plain(figure.label))}</caption><thead><tr><td></td>'
     for name in data["columns"]:
         yield f'<th scope="col"><span>{words.html(name)}</span></th>'
     yield "</tr></thead><tbody>"

@@ -97,11 +97,12 @@ def _grid(scale: Axis, dates: Sequence[date], numbers: Numbers, unit: str) -> It
             yield f'<text class="tx" x="{x:.1f}%" y="100%" dy="18">{esc(numbers.month(month))}</text>'
 
 
-def legend(series: Iterable[Any], words: Words, scale: Axis) -> str:
+def legend(series: Iterable[Any], words: Words, scale: Axis | None) -> str:
+    """The key of the lines, with the last value of each where there is a ``scale`` to write it by."""
     items = []
     for i, one in enumerate(series):
         last = next((v for v in reversed(one["values"]) if v is not None and v == v), None)
-        value = "" if last is None else f" <b>{words.numbers.fixed(last, max(1, scale.decimals))}</b>"
+        value = "" if last is None or scale is None else f" <b>{words.numbers.fixed(last, max(1, scale.decimals))}</b>"
         name = one["name"]
         text = words.html(name)
         items.append(f'<li><svg class="key" aria-hidden="true"><line class="ln s{i + 1}" x2="100%" y1="50%" y2="50%"/></svg>{text}{value}</li>')  # fmt: skip
