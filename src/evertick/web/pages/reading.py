@@ -99,13 +99,18 @@ def _row(move: Move) -> Row:
 
 
 def _figure(figure: Figure) -> Row:
-    unit = " %" if figure.unit == "%" else ""
-    shown = [
-        "–" if value is None else f"{format.price(value, 2)}{unit}"
-        for value in (figure.before, figure.after, figure.difference)
-    ]
-    sign = "+" if (figure.difference or 0) > 0 else ""
-    return Row(figure.name, figure.section, shown[0], shown[1], sign + shown[2], format.tone(figure.difference))
+    unit, apart = (" %", " points") if figure.unit == "%" else ("", "")
+    before, after, difference = (format.price(v, 2) for v in (figure.before, figure.after, figure.difference))
+    return Row(
+        figure.name[0].upper() + figure.name[1:],
+        figure.section,
+        before + unit if figure.before is not None else before,
+        after + unit if figure.after is not None else after,
+        f"{'+' if (figure.difference or 0) > 0 else ''}{difference}{apart}"
+        if figure.difference is not None
+        else difference,
+        format.tone(figure.difference),
+    )
 
 
 @router.head("/reports/{id}/{language}")
