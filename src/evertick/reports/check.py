@@ -24,7 +24,7 @@ from functools import partial
 from hashlib import blake2s
 from html import unescape
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 from zlib import crc32
 
 from evertick.errors import ReportRejected
@@ -51,6 +51,8 @@ REASONS = 12
 """No more are told."""
 TURN_S = 0.002
 """After so many seconds of work the event loop gets its turn."""
+DAYS = 100
+"""Dates that are kept as they are written: the tables of all cards show the same ones."""
 LONGEST = 4_000_000
 """Characters of a page in which a block must be found."""
 
@@ -115,12 +117,17 @@ _SCRIPT = re.compile(r"<script\b[^>]*>[^<]*</script>")
 _CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL)
 _STATISTIC = re.compile(r"<dt>(.*?)</dt><dd[^>]*>(.*?)</dd>", re.DOTALL)
 _SCALES = re.compile(
-    r'<script\b[^>]*>[^<]*</script>|<text class="(?:ty|tx|dial-end)"[^>]*>[^<]*</text>'
+    r'<script\b[^>]*>[^<]*</script>|<text class="(?:ty|tx|tm|tm odd|dial-end)"[^>]*>[^<]*</text>'
     r'|<(li|p|g) class="(?:times-head|map-key)" aria-hidden="true">.*?</\1>',
     re.DOTALL,
 )
 """What a figure shows that is no fact: its axes, the key of its colours and the numbers for the page script."""
 _ENDS = re.compile(r"</(li|g|tr|figure)>")
+
+
+class Words(Protocol):
+    @property
+    def catalogue(self) -> Catalogue: ...
 
 
 class Check:
@@ -131,9 +138,9 @@ class Check:
         self.pages: list[Page] = []
         self._seals = self._sealed()
 
-    def page(self, language: str, catalogue: Catalogue, timezone: str, head: Head) -> Page:
-        """A reader for the page in ``language``, whose times are those of ``timezone``."""
-        page = Page(self.findings, language, Grammar(language, catalogue, timezone), head)
+    def page(self, language: str, words: Words, timezone: str, head: Head) -> Page:
+        """A reader for the page in ``language``, whose times are those of ``timezone``. Of ``words`` only the catalogue is used."""
+        page = Page(self.findings, language, Grammar(language, words.catalogue, timezone), head)
         self.pages.append(page)
         return page
 
@@ -180,11 +187,10 @@ class _Note:
 class _Rows:
     """The table whose rows are read."""
 
-    name: str
     kinds: Sequence[str]
     titles: Sequence[str]
-    promised: Sequence[str | None]
-    """The fact each column's title promises."""
+    promises: Sequence[tuple[int, str]]
+    """Columns whose title promises a fact, and which."""
     done: int = 0
 
 
@@ -216,6 +222,7 @@ class Page:
         self._grammar = grammar
         self._head = head
         self._today = grammar.local(head.created)
+        self._days: dict[date, str] = {}
         self._notes: deque[_Note] = deque()
         self._decoder = getincrementaldecoder("utf-8")()
         self._text, self._at = "", 0
@@ -283,8 +290,8 @@ class Page:
 
     def _rows(self, table: Table, name: str, behind: _Note | None) -> Iterator[Sequence[Any]]:
         columns = table.columns
-        promised = [_COLUMNS.get((column.title.msgid, column.kind)) for column in columns]
-        context = _Rows(name, [column.kind for column in columns], [column.title.msgid for column in columns], promised)
+        promises = [(i, fact) for i, c in enumerate(columns) if (fact := _COLUMNS.get((c.title.msgid, c.kind)))]
+        context = _Rows([column.kind for column in columns], [column.title.msgid for column in columns], promises)
         for row in table.rows:
             self._note("<tr", "</tr>", partial(self._row, context, row), name)
             yield row
@@ -434,21 +441,23 @@ class Page:
     def _row(self, context: _Rows, row: Sequence[Any], html: str) -> None:
         context.done += 1
         cells = _CELL.findall(html)
-        if len(cells) != len(row):
+        plain = self._grammar.plain("\0".join(cells)).split("\0")
+        if not len(plain) == len(cells) == len(row):
             self._fail(f"row {context.done} has {len(cells)} cells for {len(row)} values")
             return
         shows, values = self._grammar.is_shown, self._values
-        for i, (cell, value) in enumerate(zip(cells, row, strict=True)):
-            if type(value) is not Number or context.kinds[i] == "range":
-                wrong = self._other(cell, value, context.kinds[i])
+        for kind, title, cell, text, value in zip(context.kinds, context.titles, cells, plain, row, strict=True):
+            if type(value) is not Number or kind == "range":
+                wrong = self._other(cell, value, kind)
             else:
-                text = cell if "<" not in cell else bare(cell)
-                wrong = None if shows(text, value) else f"shows {text!r}, expected {told(value)}"
+                if "<" in text:
+                    text = bare(text)
+                wrong = None if shows(text, value) else f"shows {bare(cell)!r}, expected {told(value)}"
                 values.append(NAN if value.value is None else value.value)
                 self.numbers += 1
             if wrong is not None:
-                self._fail(f"row {context.done}, {context.titles[i]}: {wrong}")
-        if any(context.promised):
+                self._fail(f"row {context.done}, {title}: {wrong}")
+        if context.promises:
             self._promised(context, row)
 
     def _other(self, cell: str, value: Any, kind: str) -> str | None:
@@ -460,14 +469,23 @@ class Page:
         if isinstance(value, Spark):
             return None
         if isinstance(value, date):
-            wanted = (
-                self._grammar.short(value, self._today)
-                if isinstance(value, datetime)
-                else self._grammar.day("date", value)
-            )
+            wanted = self._when(value)
             shown = bare(cell).replace(NBSP, " ")
             return None if shown == wanted.replace(NBSP, " ") else f"shows {shown!r}, expected {wanted!r}"
-        return self._grammar.agrees(bare(cell), self._grammar.expected(value))
+        shown = bare(cell)
+        if type(value) is Name:
+            name = self._grammar.catalogue.text(value.text)
+            return None if shown == name else f"shows {shown!r}, expected {name!r}"
+        return self._grammar.agrees(shown, self._grammar.expected(value))
+
+    def _when(self, value: date) -> str:
+        if isinstance(value, datetime):
+            return self._grammar.short(value, self._today)
+        if value not in self._days:
+            if len(self._days) >= DAYS:
+                self._days.clear()
+            self._days[value] = self._grammar.day("date", value)
+        return self._days[value]
 
     def _position(self, cell: str, value: Any) -> str | None:
         position = value.value if isinstance(value, Number) else value
@@ -486,9 +504,9 @@ class Page:
         facts = self._findings.get(card.removeprefix("card-")) if card else None
         if facts is None:
             return
-        for name, title, value in zip(context.promised, context.titles, row, strict=True):
-            if name is not None and type(value) is Number:
-                self._promise(facts, name, title, value)
+        for i, name in context.promises:
+            if type(value := row[i]) is Number:
+                self._promise(facts, name, context.titles[i], value)
 
     def _promise(self, facts: Facts, name: str, title: str, value: Number) -> None:
         fact = getattr(facts, name)
@@ -516,7 +534,7 @@ class Page:
             text = bare(text)
             if bare(label) != self._grammar.catalogue.text(title.msgid):
                 self._fail(f"shows {bare(label)!r}, expected {title.msgid!r}")
-            if not self._grammar.is_shown(text, value):
+            if not self._grammar.is_shown(self._grammar.plain(text), value):
                 self._fail(f"{title.msgid}: shows {text!r}, expected {told(value)}")
             self._values.append(NAN if value.value is None else value.value)
             self.numbers += 1
@@ -532,7 +550,7 @@ class Page:
         drawn = _Drawn(name, figure.label, figure.caption)
         drawn.known.update(self._grammar.forms(figure.caption))
         for shown, numbers in _items(figure, self._grammar):
-            text = shown if isinstance(shown, str) else self._grammar.catalogue.text(shown.text)
+            text = self._grammar.name(shown)
             drawn.items.setdefault(text, []).append([*self._grammar.literal(text), *numbers])
         drawn.known.update(form for value in _loose(figure) for form in self._grammar.forms(value))
         found = sorted(_numbers((figure.label, figure.caption, _data(figure))))
@@ -591,7 +609,7 @@ _LAST = range(7)
 """Decimals that the last value of a line may be shown with: as many as its axis needs."""
 
 
-def _items(figure: Figure, grammar: Grammar) -> Iterator[tuple[Name | str, list[Expected]]]:
+def _items(figure: Figure, grammar: Grammar) -> Iterator[tuple[Any, list[Expected]]]:
     """What each item of a figure bears as its name, and the numbers it must show; several lists where the room decides."""
     data = figure.data
 
@@ -613,9 +631,16 @@ def _items(figure: Figure, grammar: Grammar) -> Iterator[tuple[Name | str, list[
         case "heatmap":
             for name, cells in zip(data["rows"], data["cells"], strict=True):
                 yield name, shown(*(cell for cell in cells if cell is not None))
-        case "lines":
+        case "advances":
+            for row in data["rows"]:
+                yield row["name"], shown(row["up"], row["down"], row["flat"])
+        case "session":
+            if data["previous"] is not None:
+                yield Text("Previous close"), shown(data["previous"])
+        case "lines" if len(data["series"]) > 1:
             for one in data["series"]:
                 last = next((v for v in reversed(one["values"]) if v is not None and isfinite(v)), None)
+                yield one["name"], []
                 for decimals in _LAST:
                     yield one["name"], shown(Number(last, decimals=decimals))
         case "timeline":
@@ -631,7 +656,12 @@ def _data(figure: Figure) -> list[Any]:
     return list(data.get("items", ()))
 
 
-_KNOWN = frozenset({"sparks", "bars", "share", "treemap", "heatmap", "lines", "area", "timeline"})
+_KNOWN = frozenset({"sparks", "bars", "share", "treemap", "heatmap", "lines", "area", "timeline"}) | {
+    "advances",
+    "session",
+    "curve",
+    "calendar",
+}
 
 
 def _loose(figure: Figure) -> Iterator[Any]:

@@ -21,9 +21,11 @@ from evertick.reports.render import cldr
 DASH = "–"
 """What stands for an unknown value."""
 NBSP = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
 _TAG = re.compile(r"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
 _PLACE = re.compile(r"\{(\w+)\}")
 _DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"[+\N{MINUS SIGN}]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")
 
 Expected = str | Number
 """What a text must show next: digits that belong to its wording, as they are, or a fact."""
@@ -42,59 +44,54 @@ class Grammar:
         habits = cldr.habits(language)
         self.catalogue = catalogue
         self._zone = ZoneInfo(timezone)
-        decimal, group = habits["decimal"], habits["group"]
-        self._percent: str = habits["percent"]
+        self._decimal, self._group = str(habits["decimal"]), str(habits["group"])
+        self._english = (self._decimal, self._group) == (".", ",")
+        self._percent = self.plain(habits["percent"])
+        scales = {self.plain(suffix): divisor for _, divisor, prefix, suffix in habits["scales"] if not prefix}
+        self._scales = sorted(((s, d) for s, d in scales.items() if s.strip(" ,")), key=lambda scale: -len(scale[0]))
         self._dates: dict[str, list[list[Any]]] = habits["dates"]
-        scales = {suffix: divisor for _, divisor, prefix, suffix in habits["scales"] if not prefix}
-        self._scales = sorted(((s, d) for s, d in scales.items() if s.strip()), key=lambda scale: -len(scale[0]))
-        # ASCII's hyphen is no minus sign: it becomes what no number has.
-        self._plain = str.maketrans({"-": "?", "\N{MINUS SIGN}": "-", group: None, decimal: "."})
-        whole = rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?!\d)|\d+"
-        self._number = re.compile(rf"[+\N{{MINUS SIGN}}]?(?:{whole})(?:{re.escape(decimal)}\d+)?")
-        self._grouped = re.compile(rf"[+\N{{MINUS SIGN}}]?\d{{1,3}}(?:{re.escape(group)}\d{{3}})*(?:{re.escape(decimal)}\d+)?")  # fmt: skip
+
+    def plain(self, text: str) -> str:
+        """``text``, which may be a piece of a page, with a comma between thousands and a point before decimals."""
+        if self._english:
+            return text
+        return text.replace(self._decimal, "\1").replace(self._group, ",").replace("\1", ".")
 
     # --- one number
 
     def is_shown(self, text: str, n: Number) -> bool:
-        """Whether ``text``, without tags, is ``n`` and nothing else (its unit may follow)."""
+        """Whether a plain ``text`` without tags is ``n`` and nothing else (its unit may follow)."""
         value = n.value
         if value is None or not isfinite(value):
             return text == DASH
         style = n.style
         if style == "compact":
-            match = self._number.match(text)
+            match = _NUMBER.match(text)
             return match is not None and self._compact(match.group(), text[match.end() :], n, value)
+        wanted = form(n, value)
         if style == "percent":
-            if not text.endswith(self._percent):
-                return False
-            text = text[: -len(self._percent)]
-        elif n.unit:
-            text = text.removesuffix(self.catalogue.text(n.unit)).rstrip()
-        return text.translate(self._plain) == plain(n, value) and (
-            -1000 < value < 1000 or self._grouped.fullmatch(text) is not None
-        )
+            return text == wanted + self._percent
+        return text == wanted or (n.unit != "" and text.startswith(wanted) and self._is_unit(text[len(wanted) :], n))
+
+    def _is_unit(self, tail: str, n: Number) -> bool:
+        return tail.lstrip(f"{NBSP},") == self.plain(self.catalogue.text(n.unit))
 
     def _at(self, text: str, match: re.Match[str], n: Number) -> bool:
-        """Whether the number found in ``text`` is ``n``, with what must follow it."""
+        """Whether the number found in a plain ``text`` is ``n``, with what must follow it."""
         value = n.value or 0.0
         if n.style == "compact":
             return self._compact(match.group(), text[match.end() :], n, value)
         if n.style == "percent" and not text.startswith(self._percent, match.end()):
             return False
-        shown = match.group()
-        return shown.translate(self._plain) == plain(n, value) and self._grouped.fullmatch(shown) is not None
+        return match.group() == form(n, value)
 
     def _compact(self, shown: str, tail: str, n: Number, value: float) -> bool:
         scale = next((divisor for suffix, divisor in self._scales if tail.startswith(suffix)), 1.0)
-        bare = shown.translate(self._plain)
-        decimals = len(bare.partition(".")[2])
+        decimals = len(shown.partition(".")[2])
         if decimals != n.decimals and (scale != 1.0 or decimals != min(1, n.decimals)):
             return False
-        try:
-            read = float(bare)
-        except ValueError:
-            return False
-        if (bare[0] == "+") != (n.signed and read > 0) or not self._grouped.fullmatch(shown):
+        read = float(shown.replace(",", "").replace(MINUS, "-"))
+        if shown != form(Number(read, "decimal", decimals, n.signed), read):
             return False
         return abs(read * scale - value) <= 0.5000001 * 10.0**-decimals * scale + 1e-9 * abs(value)
 
@@ -143,14 +140,28 @@ class Grammar:
             else:
                 yield from self.literal(piece)
 
+    def name(self, value: Any) -> str:
+        """What a name, a text or a day is called in the language."""
+        match value:
+            case Name():
+                return self.catalogue.text(value.text)
+            case Text():
+                wording = _PLACE.split(self.catalogue.text(value.msgid))
+                return "".join([self.name(value.values[w]) if i & 1 else w for i, w in enumerate(wording)])
+            case date():
+                return self.day("date", value)
+            case _:
+                return str(value)
+
     def literal(self, text: str) -> list[str]:
-        """The numbers that belong to a wording or a name: "200" of "200-day average"."""
-        return self._number.findall(text) if _DIGIT.search(text) else []
+        """The numbers that belong to a wording or a name, in plain form: "200" of "200-day average"."""
+        return _NUMBER.findall(self.plain(text)) if _DIGIT.search(text) else []
 
     def agrees(self, text: str, expected: Iterable[Expected]) -> str | None:
-        """Compares the numbers of a plain text with what it must show; ``None`` when they agree, else what is wrong."""
+        """Compares the numbers of a text with what it must show; ``None`` when they agree, else what is wrong."""
         wanted = iter(expected)
-        for match in self._number.finditer(text):
+        text = self.plain(text)
+        for match in _NUMBER.finditer(text):
             want = next(wanted, None)
             if want is None:
                 return f"shows {match.group()!r}, which is no fact of it"
@@ -160,29 +171,26 @@ class Grammar:
         return None if missing is None else f"does not show {told(missing)}"
 
     def strays(self, text: str, known: Set[str]) -> str | None:
-        """The first number of a plain text whose plain form is not among ``known``."""
-        for shown in self._number.findall(text):
-            if shown.translate(self._plain) not in known:
-                return str(shown)
-        return None
+        """The first number of a text whose plain form is not among ``known``."""
+        return next((shown for shown in _NUMBER.findall(self.plain(text)) if shown not in known), None)
 
     def forms(self, value: Any) -> Iterator[str]:
         """The plain forms of the numbers in a value, for `strays`; a bare float may be shown with 0 to 4 decimals."""
         if isinstance(value, float):
             if isfinite(value):
                 for decimals in range(5):
-                    form = plain(Number(value, decimals=decimals), value)
-                    yield from (form, f"+{form}")
+                    shown = form(Number(value, decimals=decimals), value)
+                    yield from (shown, f"+{shown}")
             return
         for item in self.expected(value):
             if isinstance(item, str):
-                yield item.translate(self._plain)
-            elif item.style == "compact":
-                v = item.value or 0.0
-                for divisor in (1.0, *(d for _, d in self._scales)):
-                    yield from (f"{v / divisor:.{d}f}" for d in {item.decimals, min(1, item.decimals)})
+                yield item
+            elif item.style != "compact":
+                yield form(item, item.value or 0.0)
             else:
-                yield plain(item, item.value or 0.0)
+                for scale in (1.0, *(divisor for _, divisor in self._scales)):
+                    read = (item.value or 0.0) / scale
+                    yield from (form(Number(read, decimals=d), read) for d in {item.decimals, min(1, item.decimals)})
 
     # --- times
 
@@ -215,11 +223,11 @@ class Grammar:
         return at.astimezone(self._zone).date()
 
 
-def plain(n: Number, value: float) -> str:
-    """A fact as it must be shown, with a point and no groups: ``-1234.50``, ``+0.3``, ``0.00`` for what rounds to zero."""
-    text = f"{value:.{0 if n.style == 'integer' else n.decimals}f}"
+def form(n: Number, value: float) -> str:
+    """A fact as it must be shown, in plain form: ``−1,234.50``, ``+0.3``, ``0.00`` for what rounds to zero."""
+    text = f"{value:,.{0 if n.style == 'integer' else n.decimals}f}"
     if text[0] == "-":
-        return text if text.strip("-0.") else text[1:]
+        return MINUS + text[1:] if text.strip("-0.") else text[1:]
     return "+" + text if n.signed and text.strip("0.") else text
 
 

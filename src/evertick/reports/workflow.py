@@ -1,4 +1,4 @@
-"""The way of a report, top to bottom: collect, analyse, validate, write and render, archive, publish.
+"""The way of a report, top to bottom: collect, analyse, validate, write and render, check, archive, publish.
 
 Values only go forward: each stage takes what the one before returned. What is as large as the report never exists here; it
 goes through the renderer and the store's writer in pieces of about 64 KB. What comes back is metadata, at most 4 KB.
@@ -19,6 +19,7 @@ from evertick.model import Bars, Clock, Instrument, PartMeta, ReportMeta, Slot, 
 from evertick.reports import record
 from evertick.reports.analyse import analyse
 from evertick.reports.blocks import Head, Section, Text
+from evertick.reports.check import Check
 from evertick.reports.collect import BarReader, Intraday, collect
 from evertick.reports.findings import Findings
 from evertick.reports.validate import validate
@@ -38,6 +39,27 @@ Progress = Callable[[float, str, str], None]
 class Words(Protocol):
     def plain(self, value: Any) -> str:
         """A sentence or any other value of the blocks as plain text in the language."""
+
+
+class Reading(Protocol):
+    """Holds one rendered page against what was to be on it."""
+
+    def follow(self, sections: Iterable[Section]) -> Iterable[Section]:
+        """The same sections, on their way to the renderer."""
+
+    async def read(self, piece: bytes) -> None:
+        """A piece of the page. Raises `ReportRejected`, as does ``close``."""
+
+    def close(self) -> None: ...
+
+
+class Checking(Protocol):
+    """The check of all pages of a report: see `evertick.reports.check`."""
+
+    def page(self, language: str, words: Any, timezone: str, head: Head) -> Reading: ...
+
+    def close(self) -> None:
+        """All pages are read. Raises `ReportRejected` when they differ."""
 
 
 class Renderer(Protocol):
@@ -100,6 +122,7 @@ async def make_report(
     timezone: str = "UTC",
     progress: Progress | None = None,
     intraday: Intraday | None = None,
+    check: Callable[[Findings], Checking] = Check,
 ) -> ReportMeta:
     """Make the report of ``slot`` under its lease and publish it; returns its metadata.
 
@@ -107,7 +130,7 @@ async def make_report(
     have bare names. ``timezone`` decides the date. ``intraday`` reads the quotes
     of a session; without it that figure is left out. The event loop gets its turn at least every 5 ms.
 
-    Raises `ReportRejected` when the findings may not be published, `Fenced` when the lease was lost, and what ``bars`` and
+    Raises `ReportRejected` when the findings may not be published or a page does not show them as they are, `Fenced` when the lease was lost, and what ``bars`` and
     ``store`` raise. A draft that was begun stays invisible, and the store's sweeper removes it.
     """
     with suppress(NotFound):  # an earlier attempt may have published, and died before it could say so
@@ -132,6 +155,7 @@ async def make_report(
         )
     async with run.stage("validate"):
         validate(findings)
+    checked = check(findings)
     async with run.stage("draft"):
         report = await store.draft(slot, languages, made)
         style = await store.asset("css", renderers[languages[0]].css())
@@ -154,14 +178,17 @@ async def make_report(
                     style.hash,
                     script.hash,
                 )
-                pages = renderers[language].render(
-                    write(findings, recorder.reader(run.counted(bars, findings.quoted), language)), head
-                )
+                page = checked.page(language, renderers[language].words, timezone, head)
+                sections = write(findings, recorder.reader(run.counted(bars, findings.quoted), language))
+                pages = renderers[language].render(page.follow(sections), head)
                 html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
                 async with html as part, aclosing(pages):  # type: ignore[type-var]
                     async for piece in pages:
+                        await page.read(piece)
                         await part.write(piece)
+                    page.close()
                 parts.append(part.meta)
+    checked.close()
     headlines = {language: _short(renderers[language].words.plain(first_sentence(findings))) for language in languages}
     meta = run.meta(report, slot, findings, parts, headlines, saved.meta)
     run.tell(1.0, "publish", "")

@@ -145,6 +145,23 @@ class Renderer:
             self.closed += 1
 
 
+class Unchecked:
+    """Has no page to read: the scripted renderer writes none."""
+
+    def __init__(self, findings: object) -> None: ...
+
+    def page(self, language: str, words: object, timezone: str, head: Head) -> Unchecked:
+        return self
+
+    def follow(self, sections: Iterable[Section]) -> Iterable[Section]:
+        return sections
+
+    async def read(self, piece: bytes) -> None:
+        """Called before the piece is written, while the page is open."""
+
+    def close(self) -> None: ...
+
+
 class Desk:
     def __init__(self, store: Store | None = None, languages: Sequence[str] = ("vi", "en")) -> None:
         self.store = store or Store()
@@ -161,6 +178,7 @@ class Desk:
             "clock": Clock(),
             "timezone": "Asia/Ho_Chi_Minh",
             "progress": lambda *step: self.told.append(step),
+            "check": Unchecked,
         }
         return await make_report(SLOT, **{**given, **changed})
 
