@@ -9,7 +9,8 @@
     {"language": "en", "call": 3, "bars": "BTC", …}                         # only where a language was given others
 
 Written and read line by line; a line is at most about 100 KB. Numbers come back exactly, NaN as ``null`` among
-columns. Bars are base64 of their columns, the bytes of each by significance, which makes runs for the gzip around it.
+columns. Bars are base64 of their columns, packed without loss; the bytes of each stand by significance, which makes runs for the gzip
+around it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import json
 import sys
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from hashlib import blake2b
+from itertools import accumulate, pairwise
 from types import NoneType, UnionType
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -44,6 +46,10 @@ BARS = 261
 TURN = 8
 """Instruments between two turns of the event loop: about 1 ms."""
 PIECE = 64 << 10
+DECIMALS = 6
+"""Prices with more decimals are kept as floats."""
+SAMPLED = 29
+"""Every so many values of a column are tried before all of them."""
 LINE = 16 << 20
 """No line is as long: what is longer is damaged."""
 
@@ -113,21 +119,37 @@ class Recorder:
 
 
 def pack(bars: Bars) -> bytes:
-    """Days as 32-bit integers, then five columns: ``f`` or ``d``, and the bytes of the column by significance."""
-    pieces = [_shuffled(bars.day)]
-    for column in (bars.open, bars.high, bars.low, bars.close, bars.volume):
-        narrow = _narrow(column)
-        pieces += [narrow.typecode.encode(), _shuffled(narrow)]
-    return b"".join(pieces)
+    """The days and five columns, each as `_column` makes it."""
+    columns = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+    return _integers(0, bars.day.tolist()) + b"".join(map(_column, columns))
 
 
-def _narrow(column: array[float]) -> array[float]:
-    """As 32-bit floats where that loses nothing, as many providers send them."""
-    try:
-        narrow = array("f", column)
-    except OverflowError:
-        return column
-    return narrow if array("d", narrow).tobytes() == column.tobytes() else column
+def _column(column: array[float]) -> bytes:
+    """A column without loss: as integers where its values have a few decimals, else as 32-bit or 64-bit floats.
+
+    A digit (the decimals) and ``i`` or ``q``, or ``f`` or ``d``; then the bytes of the column by significance.
+    """
+    for decimals in range(DECIMALS + 1):
+        scale = 10**decimals
+        if all(v - v == 0 and round(v * scale) / scale == v for v in column[::SAMPLED]):
+            with suppress(ValueError, OverflowError):  # NaN or infinity
+                whole = [round(v * scale) for v in column]
+                if array("d", [n / scale for n in whole]).tobytes() == column.tobytes():
+                    return _integers(decimals, whole)
+            break
+    with suppress(OverflowError):
+        narrow = array("f", column)  # as many providers send them
+        if array("d", narrow).tobytes() == column.tobytes():
+            return b"f" + _shuffled(narrow)
+    return b"d" + _shuffled(column)
+
+
+def _integers(decimals: int, whole: list[int]) -> bytes:
+    """The first of them and then the steps, which are small. Raises `OverflowError` beyond 64 bits."""
+    steps = [b - a for a, b in pairwise((0, *whole))]
+    small = all(-(1 << 31) <= step < 1 << 31 for step in steps)
+    code = "i" if small else "q"
+    return f"{decimals}{code}".encode() + _shuffled(array(code, steps))
 
 
 def _shuffled(column: array[Any]) -> bytes:
@@ -258,14 +280,24 @@ class Replay:
 def _bars(line: Mapping[str, Any]) -> Bars:
     try:
         body, count = memoryview(b64decode(line["columns"])), line["count"]
-        day, at = _unshuffled("i", body, 0, count)
+        day, at = _read(body, 0, count)
         columns = []
         for _ in range(5):
-            column, at = _unshuffled(chr(body[at]), body, at + 1, count)
-            columns.append(column if column.typecode == "d" else array("d", column))
-        return Bars(line["bars"], day, *columns)
+            values, at = _read(body, at, count)
+            columns.append(array("d", values))
+        return Bars(line["bars"], array("i", map(int, day)), *columns)
     except (ValueError, IndexError, TypeError) as error:
         raise ReportError(f"the saved bars of {line['bars']} are damaged: {error}") from error
+
+
+def _read(body: memoryview, at: int, count: int) -> tuple[Iterable[float], int]:
+    """One column of `pack`, and where the next one begins."""
+    code = chr(body[at])
+    if not code.isdigit():
+        return _unshuffled(code, body, at + 1, count)
+    steps, end = _unshuffled(chr(body[at + 1]), body, at + 2, count)
+    scale = 10 ** int(code)
+    return (n / scale for n in accumulate(steps)), end
 
 
 def _unshuffled(code: str, body: memoryview, at: int, count: int) -> tuple[array[Any], int]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 from array import array
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import fields, is_dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -168,3 +171,25 @@ async def test_a_reader_that_stops_early_closes_the_stream() -> None:
 def test_what_cannot_be_saved_is_refused() -> None:
     with pytest.raises(TypeError, match="complex"):
         record.plain({"group": Group.FX, "what": 1j})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [], [0.0], [-0.0, 1.0], [1e300, 2.0], [float("nan")] * 3, [float("nan"), 1.25, 3.0], [float("inf"), 1.0],
+        [4980.12, 4979.05, 12.5], [1 / 3, 2 / 3], [4980.1201171875, 0.5], [1e18, 3.0], [2.0**63, 1.0], [-7.5, 7.5],
+        [0.000001, 123456.654321], [1.0] * 30 + [1 / 3] + [float("nan")],
+    ],
+)  # fmt: skip
+def test_every_column_comes_back_to_the_last_bit(column: list[float]) -> None:
+    values = array("d", column)
+    bars = Bars("X", array("i", range(739_000, 739_000 + len(column))), values, values, values, values, values)
+    line = {"bars": "X", "count": len(column), "columns": b64encode(record.pack(bars)).decode()}
+    assert same(record._bars(line), bars)
+
+
+def test_prices_with_a_few_decimals_take_little() -> None:
+    walk = list(accumulate((random.Random(5).randrange(-900, 900) for _ in range(261)), initial=498_012))[1:]
+    close = array("d", [n / 100 for n in walk])
+    bars = Bars("X", array("i", range(739_000, 739_261)), close, close, close, close, close)
+    assert len(gzip.compress(record.pack(bars))) < 261 * 5 * 2
