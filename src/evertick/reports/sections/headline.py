@@ -16,6 +16,8 @@ from evertick.reports.values import STATES, change, name, price, provider
 
 POINTS = 8
 SPARKS = 6
+SOURCES = 10
+"""Rows of a printed brief."""
 
 
 def section(findings: Findings, bars: BarReader) -> Section:
@@ -94,7 +96,11 @@ def _sources(findings: Findings) -> Table:
         Column(Text("As second source")),
     )
     return Table(
-        "sources", Text("Where the numbers come from"), columns, (_row(findings, source) for source in findings.sources)
+        "sources",
+        Text("Where the numbers come from"),
+        columns,
+        (_row(findings, source) for source in findings.sources),
+        brief=SOURCES,
     )
 
 

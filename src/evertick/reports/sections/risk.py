@@ -77,7 +77,9 @@ def _table(rows: list[Facts]) -> Table:
         )
         for f in rows
     )
-    return Table("risk-table", Text("Volatility (annualised) and drawdown of the leading markets"), columns, cells)
+    return Table(
+        "risk-table", Text("Volatility (annualised) and drawdown of the leading markets"), columns, cells, brief=14
+    )
 
 
 def _heatmap(findings: Findings) -> Figure:

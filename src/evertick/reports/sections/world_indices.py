@@ -57,7 +57,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         Column(Text("RSI 14")),
     )
     rows = [f for f in members if f.id not in landmarks.SPECIAL]
-    yield Table("indices-table", Text("World indices and their returns"), columns, (_row(f) for f in rows), brief=20)
+    yield Table("indices-table", Text("World indices and their returns"), columns, (_row(f) for f in rows), brief=15)
 
 
 def _row(f: Facts) -> tuple[Any, ...]:
