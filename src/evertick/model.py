@@ -309,6 +309,8 @@ class RunFigures:
     connections: int | None
     overlapped: bool
     ok: bool
+    heap_before: int | None = None
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

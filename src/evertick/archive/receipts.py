@@ -55,7 +55,7 @@ class ReceiptStore:
         query = (
             select(
                 c.started, c.job, c.component, c.heap_after - c.heap_before, c.peak_rss - c.rss_before, c.fds_delta,
-                c.connections_delta, c.overlapped, c.outcome == str(Outcome.OK),
+                c.connections_delta, c.overlapped, c.outcome == str(Outcome.OK), c.heap_before, c.pid,
             )
             .where(c.started >= since)
             .order_by(c.started)
@@ -63,7 +63,7 @@ class ReceiptStore:
         async with self._engine.connect() as connection:
             rows = [tuple(row) for row in await connection.execute(query)]
         names = [field.name for field in fields(RunFigures)]
-        return [RunFigures(**dict(zip(names, (*row[:-1], bool(row[-1])), strict=True))) for row in rows]
+        return [RunFigures(**dict(zip(names, (*row[:8], bool(row[8]), *row[9:]), strict=True))) for row in rows]
 
     async def prune(self, keep: int, older_than: datetime) -> int:
         """Delete receipts beyond the newest ``keep`` and those started before ``older_than``. Returns how many."""

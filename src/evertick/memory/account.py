@@ -147,9 +147,10 @@ class Account:
             samples = await self._timeline.samples(now - DAY, now, 60)
         seen = sum(_spans(samples).values())
         figures = await self._runs.figures(now - _TWO_WEEKS)
+        drift = drifts(figures)
         components = []
         for name in COMPONENTS:
-            components.append(_component(name, figures, now - DAY))
+            components.append(_component(name, figures, drift[name], now - DAY))
             await asyncio.sleep(0)  # two weeks of runs are some milliseconds of work each: others get their turn
         budget = self._watch.budget
         most = _most(components)
@@ -190,7 +191,34 @@ def _most(components: Iterable[Component]) -> str | None:
     return max(grow, key=lambda c: c.per_day.per_day if c.per_day else 0.0).name if grow else None
 
 
-def _component(name: str, figures: Sequence[RunFigures], since: datetime) -> Component:
+def drifts(figures: Iterable[RunFigures]) -> dict[str, list[tuple[float, float]]]:
+    """By component (when, bytes): how much higher the heap was when the next run of the process began.
+
+    So what is given back after a run counts, and what happens between two runs is told of the first. Runs that overlapped are
+    left out, and so is the warm-up of a process. The save of a report is a part of its run: it is told what it kept itself.
+    """
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPONENTS}
+    first: dict[int, datetime] = {}
+    last: dict[int, RunFigures] = {}
+    for run in figures:
+        if run.component == "save":
+            if not run.overlapped and run.retained is not None:
+                found["save"].append((run.started.timestamp(), float(run.retained)))
+            continue
+        before, last[run.pid] = last.get(run.pid), run
+        began = first.setdefault(run.pid, run.started)
+        if before is None or before.overlapped or run.overlapped or before.component not in found:
+            continue
+        if run.heap_before is None or before.heap_before is None:
+            continue
+        if (before.started - began).total_seconds() >= WARM_UP_S:
+            found[before.component].append((before.started.timestamp(), float(run.heap_before - before.heap_before)))
+    return found
+
+
+def _component(
+    name: str, figures: Sequence[RunFigures], drift: Sequence[tuple[float, float]], since: datetime
+) -> Component:
     mine = [f for f in figures if f.component == name]
     alone = [f for f in mine if not f.overlapped and f.retained is not None]
     lately = [f for f in alone if f.started >= since]
@@ -201,7 +229,7 @@ def _component(name: str, figures: Sequence[RunFigures], since: datetime) -> Com
         runs=sum(f.started >= since for f in mine),
         measured=len(lately),
         kept=_middle([f.retained for f in lately if f.retained is not None]),
-        per_day=kept((f.started.timestamp(), float(f.retained or 0)) for f in alone),
+        per_day=kept(drift),
         peak=_middle(peaks),
         connections=sum(f.connections or 0 for f in lately),
         descriptors=sum(f.fds or 0 for f in lately),

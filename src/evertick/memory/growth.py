@@ -7,8 +7,9 @@ brought to this test). Only points of one process are compared, so that a restar
 each process is left out; and one or two abrupt steps (a cache that filled, a library that was loaded) divide a process
 in the same way and are told apart from growth.
 
-A job has no heap of its own, so the growth of a component is not a slope: it is what its runs kept, summed for every
-hour, and the Hodges–Lehmann estimate of those sums with the interval of Wilcoxon's signed ranks (Hodges and Lehmann, 1963).
+A job has no heap of its own, so the growth of a component is not a slope: it is what the heap rose from the start of each of
+its runs to the start of the next run, summed for every hour, and the Hodges–Lehmann estimate of those sums with the interval
+of Wilcoxon's signed ranks (Hodges and Lehmann, 1963).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from statistics import median
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -106,11 +107,15 @@ def trend(points: Iterable[Point], *, warm_up_s: float = WARM_UP_S) -> Trend | N
 
 
 def kept(retained: Iterable[tuple[float, float]]) -> Trend | None:
-    """The growth of one component from its receipts: (when, bytes kept) of the runs that did not overlap."""
+    """The growth of one component: (when, bytes kept) of its runs. Those that come less than hourly are summed over longer."""
+    runs = sorted(retained)
+    if len(runs) < _FEWEST // 2:
+        return None
+    width = _HOUR * max(1, ceil((runs[-1][0] - runs[0][0]) / (len(runs) - 1) / _HOUR))
     hours: dict[int, float] = defaultdict(float)
-    for at, value in retained:
-        hours[int(at // _HOUR)] += value
-    sums = [hours.get(hour, 0.0) for hour in range(min(hours), max(hours) + 1)][-24 * 14 :] if hours else []
+    for at, value in runs:
+        hours[int(at // width)] += value
+    sums = [hours.get(hour, 0.0) for hour in range(min(hours), max(hours) + 1)][-24 * 14 :]
     if len(sums) > 2:  # the first hour warmed up, and the last one is not over
         sums = sums[1:-1] or sums
     n = len(sums)
@@ -119,7 +124,8 @@ def kept(retained: Iterable[tuple[float, float]]) -> Trend | None:
     walsh = array("d", sorted((a + b) / 2 for i, a in enumerate(sums) for b in sums[i:]))
     reach = _Z * sqrt(n * (n + 1) * (2 * n + 1) / 24)
     low, high = _at(walsh, len(walsh) / 2 - reach), _at(walsh, len(walsh) / 2 + reach)
-    return Trend(median(walsh) * 24, low * 24, high * 24, n * _HOUR, n)
+    a_day = _DAY / width
+    return Trend(median(walsh) * a_day, low * a_day, high * a_day, n * width, n)
 
 
 def verdict(

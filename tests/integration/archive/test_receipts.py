@@ -64,7 +64,7 @@ async def test_figures_of_the_runs_since_a_time_oldest_first(archive: Archive) -
     await archive.receipts.add(receipt(1))
     unknown, failed = await archive.receipts.figures(START + timedelta(minutes=2))
     assert unknown == RunFigures(
-        START + timedelta(minutes=5), "refresh_indices", "indices", None, None, None, 0, overlapped=True, ok=True
+        START + timedelta(minutes=5), "refresh_indices", "indices", None, None, None, 0, True, True, 8_000_000_000, 4242
     )
     assert (failed.retained, failed.over_steady, failed.fds, failed.overlapped, failed.ok) == (
         300, 2 << 20, 0, False, False,

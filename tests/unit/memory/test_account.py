@@ -4,8 +4,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from evertick.memory.account import DRAWN, Account
+from evertick.memory.account import DRAWN, Account, drifts
 from evertick.memory.gauge import Gauge
 from evertick.memory.watch import Watch
 from evertick.model import MemorySample, RunFigures
@@ -68,8 +69,12 @@ def a_day(growth_mb: float = 0.0) -> list[MemorySample]:
 
 
 def refreshes(retained: int = 0) -> list[RunFigures]:
+    """A day of them, each beginning with a heap that is larger by ``retained`` than that of the one before."""
     draw = random.Random(2)
-    return [figures(timedelta(minutes=3 * n), retained=retained + int(draw.gauss(0, 30))) for n in range(479, 0, -1)]
+    return [
+        figures(timedelta(minutes=3 * n), retained=900, heap_before=20 * MB + (480 - n) * retained + int(draw.gauss(0, 30)))
+        for n in range(479, 0, -1)
+    ]  # fmt: skip
 
 
 async def test_a_flat_day() -> None:
@@ -112,6 +117,32 @@ async def test_connections_are_those_that_stay_open() -> None:
     assert found.rows[0].met is False
     restarted = [replace(s, process="h/1/2") for s in a_day()[-10:]]
     assert (await account(Stored([*leaking[:-10], *restarted])).statement()).rows[0].measured is None
+
+
+async def test_what_is_given_back_after_a_run_counts() -> None:
+    """A run that ends 900 bytes higher than it began, and begins where the one before began, keeps nothing."""
+    found = await account(Stored(a_day(), refreshes())).statement()
+    indices = found.components[0]
+    assert indices.kept == 900
+    assert indices.per_day is not None
+    assert indices.per_day.low <= 0 <= indices.per_day.high < 1024
+    assert found.rows[2].met is True
+
+
+async def test_drifts_are_of_one_process_without_its_warm_up_and_without_overlaps() -> None:
+    def run(minutes: int, heap: int | None, component: str = "indices", **more: Any) -> RunFigures:
+        return figures(timedelta(minutes=600 - minutes), component, heap_before=heap, **more)
+
+    found = drifts(
+        [
+            run(0, 0), run(3, 5 * MB), run(20, 6 * MB), run(23, 6 * MB + 100), run(26, 7 * MB, overlapped=True),
+            run(29, 8 * MB), run(32, 8 * MB + 7, "auto_report"), run(33, 9 * MB, "save", retained=55), run(35, 8 * MB + 9),
+            run(36, 1, pid=2), run(38, 8 * MB + 12), run(41, None), run(44, 8 * MB),
+        ]
+    )  # fmt: skip
+    assert [value for _, value in found["indices"]] == [100, 7, 3]
+    assert [value for _, value in found["auto_report"]] == [2]
+    assert [value for _, value in found["save"]] == [55]
 
 
 async def test_at_the_start_it_is_too_early_to_say() -> None:

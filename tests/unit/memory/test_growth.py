@@ -197,10 +197,10 @@ def test_what_a_component_keeps_is_the_sum_of_its_hours() -> None:
     assert leaking.per_day == pytest.approx(480 * 1024, rel=0.15)
 
 
-def test_hours_without_a_run_count_as_nothing_kept() -> None:
-    found = kept([(n * 4 * HOUR, 100.0) for n in range(12)])
+def test_rare_runs_are_summed_over_the_time_between_them() -> None:
+    found = kept([(n * 4 * HOUR, 100.0) for n in range(13)])
     assert found is not None
-    assert found.per_day == 0
+    assert (found.per_day, found.low, found.high) == (600, 600, 600)
 
 
 def test_a_component_of_few_hours_is_not_judged() -> None:

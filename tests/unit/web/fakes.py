@@ -450,7 +450,17 @@ class MemoryStore:
             last = int((NOW - max(since, NOW - timedelta(days=1))).total_seconds() / 60)
             return [
                 RunFigures(
-                    NOW - timedelta(minutes=m), job, component, retained + m % 7, 1 << 20, 0, 0, m % 60 == 0, True
+                    NOW - timedelta(minutes=m),
+                    job,
+                    component,
+                    retained + m % 7,
+                    1 << 20,
+                    0,
+                    0,
+                    m % 60 == 0,
+                    True,
+                    (20 << 20) + m % 7,
+                    1,
                 )
                 for m in range(last - last % minutes, 0, -minutes)
             ]
