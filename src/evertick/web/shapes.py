@@ -104,6 +104,15 @@ class PartShape(Shape):
     href: str
 
 
+class RemadeShape(Shape):
+    part: str
+    language: str
+    size: int
+    sha256: str = Field(description="Of the gzip bytes, as that of the stored part.")
+    stored: str = Field(description="The sha256 of the stored part.")
+    same: bool
+
+
 class ReportShape(Shape):
     id: str
     desk: str

@@ -44,7 +44,14 @@ async def test_every_route_that_changes_something_is_guarded(calls, guarded):
     async with calls(guarded) as client:
         schema = (await client.get("/openapi.json")).json()
         writing = [path for path, methods in schema["paths"].items() if set(methods) - {"get"}]
-        assert sorted(writing) == ["/api/v1/indices/refresh", "/api/v1/memory/diagnose", "/api/v1/reports"]
+        assert sorted(writing) == [
+            "/api/v1/indices/refresh",
+            "/api/v1/memory/diagnose",
+            "/api/v1/reports",
+            "/api/v1/reports/{id}/pin",
+            "/api/v1/reports/{id}/render",
+            "/api/v1/reports/{id}/unpin",
+        ]
         for path in writing:
             assert (await client.post(path)).status_code == 401
             assert schema["paths"][path]["post"]["security"]
@@ -58,6 +65,31 @@ async def test_a_session_needs_its_csrf_token(calls, guarded):
         assert (await client.post(REFRESH, headers={"X-CSRF-Token": csrf})).status_code == 200
         assert (await client.post("/api/v1/reports", data={"csrf": csrf})).status_code == 303
         assert (await client.post("/api/v1/reports", data={"csrf": "wrong"})).status_code == 403
+
+
+async def test_a_report_is_pinned_by_a_form_with_the_csrf_token(calls, guarded):
+    id = next(iter(guarded.reports.stored))
+    async with calls(guarded) as client:
+        csrf = await signed_in(client)
+        page = (await client.get("/reports", headers={"Accept": "text/html"})).text
+        assert f'action="/api/v1/reports/{id}/pin"' in page and csrf in page
+        assert (await client.post(f"/api/v1/reports/{id}/pin", data={})).status_code == 403
+        assert not guarded.reports.stored[id].meta.pinned
+        answer = await client.post(f"/api/v1/reports/{id}/pin", data={"csrf": csrf})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/reports")
+        assert guarded.reports.stored[id].meta.pinned
+        answer = await client.post(f"/api/v1/reports/{id}/unpin", headers={"X-CSRF-Token": csrf})
+        assert (answer.status_code, answer.json()["pinned"]) == (200, False)
+        assert (await client.post("/api/v1/reports/none/pin", headers={"X-CSRF-Token": csrf})).status_code == 404
+
+
+async def test_reports_without_facts_are_not_compared(calls, guarded):
+    one, other = list(guarded.reports.stored)[:2]
+    async with calls(guarded) as client:
+        answer = await client.get(f"/api/v1/reports/{one}/diff/{other}")
+        assert (answer.status_code, "before facts were saved" in answer.json()["detail"]) == (404, True)
+        page = await client.get(f"/reports/{one}/diff/none", headers={"Accept": "text/html"})
+        assert page.status_code == 404
 
 
 async def test_the_csrf_token_of_another_session_does_not_fit(calls, guarded):

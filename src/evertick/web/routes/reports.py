@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from evertick.reports.again import Remade, render_again
 from evertick.reports.compare import Comparison, compare
 from evertick.web import shapes
 from evertick.web.auth import Writer, is_form
@@ -83,11 +82,16 @@ async def diff(request: Request, before: ReportId, after: ReportId) -> Compariso
     return await compare(web_of(request).services.reports, before, after)
 
 
-@router.post("/{id}/render", summary="Render a report again", response_model=list[Remade], dependencies=[Writer])
-async def render(request: Request, id: ReportId) -> list[Remade]:
+@router.post(
+    "/{id}/render", summary="Render a report again", response_model=list[shapes.RemadeShape], dependencies=[Writer]
+)
+async def render(request: Request, id: ReportId) -> list[shapes.RemadeShape]:
     """Render every part again from the saved facts, and compare it with what is stored. Nothing is changed."""
+    from evertick.reports.again import render_again
+
     services = web_of(request).services
-    return list(await render_again(services.reports, id, services.packer))
+    made = await render_again(services.reports, id, services.packer)
+    return [shapes.RemadeShape.model_validate(part) for part in made]
 
 
 async def _pin(request: Request, id: str, pinned: bool) -> shapes.ReportShape | Response:
