@@ -65,6 +65,14 @@ def check(settings: Settings) -> None:
         Catalogue.load(language)
 
 
+def tell_gaps(languages: Sequence[str]) -> None:
+    """Warns of languages whose reports have texts in English, because their catalogue has no words for them."""
+    for language in languages:
+        missing, known = Catalogue.load(language).untranslated()
+        if missing:
+            log.warning("texts without a translation read in English", language=language, texts=missing, of=known)
+
+
 @dataclass(frozen=True)
 class Server:
     """Everything that is open."""
@@ -187,6 +195,7 @@ async def open_server(
         keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)
         conductor = Conductor(http, instruments, settings.sources, clock, archive.usage)
         renderers = {name: Renderer(name, Catalogue.load(name), settings.timezone) for name in settings.locales}
+        tell_gaps(settings.locales)
         history = History(instruments, conductor, archive.bars, clock, settings.retention.bar_days)
         desk = Desk(
             settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep, lambda: look()

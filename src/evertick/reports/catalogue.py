@@ -64,6 +64,18 @@ class Catalogue:
     def has(self, msgid: str) -> bool:
         return bool(self._texts.get(msgid) or self._plurals.get((msgid, 0)))
 
+    def untranslated(self, folder: Path = LOCALE) -> tuple[int, int]:
+        """How many texts read in English because this catalogue has no words for them, and of how many.
+
+        Counted are the messages and names that the catalogues in ``folder`` translate. None are missing in English.
+        """
+        known: set[str] = set()
+        for language in available(folder):
+            known.update(msgid for msgid, _ in Catalogue.load(language, folder).messages())
+        if self.language.split("-")[0] == SOURCE_LANGUAGE:
+            return 0, len(known)
+        return sum(not self.has(msgid) for msgid in known), len(known)
+
     def messages(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Every msgid with its translations (one, or one for each plural form), for the checks of translators."""
         for msgid, text in self._texts.items():
