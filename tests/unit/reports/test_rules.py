@@ -10,9 +10,24 @@ from datetime import date, timedelta
 import pytest
 
 from evertick.model import Group, Instrument, SourceStatus
+from evertick.reports import indicators
 from evertick.reports.blocks import Sentence, Text
-from evertick.reports.findings import Breadth, Facts, Findings, Matrix, Movers, facts
-from evertick.reports.rules import Rule, ahead, all_rules, choice, crypto, instrument, market, risk, sources
+from evertick.reports.findings import Breadth, Facts, Findings, Matrix, Movers, Series, facts
+from evertick.reports.rules import (
+    Rule,
+    ahead,
+    all_rules,
+    choice,
+    crypto,
+    instrument,
+    market,
+    money,
+    risk,
+    seasons,
+    signals,
+    sources,
+    vietnam,
+)
 from unit.reports import samples
 from unit.reports.reading import english
 
@@ -420,3 +435,129 @@ def test_a_second_source_alone_is_no_trouble() -> None:
 def test_sessions_now_and_next() -> None:
     assert ids(ahead.sessions(DAY, [], [], None)) == ["session.none"]
     assert ids(ahead.sessions(DAY, ["London"], ["New York"], samples.NOW)) == ["session.open", "session.next"]  # type: ignore[list-item]
+
+
+# --- Vietnam
+
+
+def counted(up: float, down: float) -> Facts:
+    return one(row("VNINDEX", Group.VIETNAM), advances=up, declines=down, unchanged=10)
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "rule"),
+    [(300, 100, "vietnam.rising"), (100, 300, "vietnam.falling"), (200, 190, "vietnam.even"), (2, 1, None)],
+)
+def test_the_shares_of_an_exchange(up: float, down: float, rule: str | None) -> None:
+    assert ids(vietnam.breadth(findings(counted(up, down)))) == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(("price", "rule"), [(109.5, "session.near_high"), (100.5, "session.near_low"), (105.0, None)])
+def test_where_the_index_stands_in_its_session(price: float, rule: str | None) -> None:
+    f = one(row("VNINDEX", Group.VIETNAM), price=price, day_high=110.0, day_low=100.0)
+    assert ids(vietnam.within_session(findings(f))) == ([rule] if rule else [])
+    assert (
+        ids(vietnam.within_session(findings(one(row("VNINDEX", Group.VIETNAM), day_high=100.0, day_low=100.0)))) == []
+    )
+
+
+def test_the_share_with_the_most_money_and_the_ends_of_the_board() -> None:
+    shares = [
+        one(row(f"S{n}", Group.VIETNAM, "VND"), change=float(n), turnover=1e9 * (7 - abs(n - 3))) for n in range(6)
+    ]
+    index = one(row("VNINDEX", Group.VIETNAM), change=99.0, turnover=1e15)
+    found = findings(index, *shares)
+    (most,) = vietnam.most_traded(found)
+    assert most.inputs["turnover"] == 7e9
+    (ends,) = vietnam.leaders(found)
+    assert (ends.inputs["best"], ends.inputs["worst"]) == ("S5", "S0")
+    assert ids(vietnam.leaders(findings(*shares[:4]))) == []
+
+
+# --- money
+
+
+def strengths(*moves: float) -> Matrix:
+    """Currencies that moved so against the dollar."""
+    ids_ = ("USD", *(f"C{n}" for n in range(len(moves))))
+    return Matrix(ids_, array("d", indicators.cross_changes([0.0, *moves])), 0)
+
+
+@pytest.mark.parametrize(
+    ("moves", "rule"),
+    [((-1.0, -2.0, -0.5), "dollar.up"), ((1.0, 2.0, 0.5), "dollar.down"), ((1.0, -2.0, 0.5), "dollar.mixed")],
+)
+def test_the_dollar(moves: tuple[float, ...], rule: str) -> None:
+    said = list(money.dollar(findings(strength=strengths(*moves))))
+    assert ids(said) == [rule, "currency.leaders"]
+    assert said[1].inputs["high"] == pytest.approx(max(moves))
+    assert said[1].inputs["low"] == pytest.approx(min(moves))
+    assert list(money.dollar(findings(strength=strengths(1.0)))) == []
+
+
+def test_commodities_of_the_day_and_of_the_month() -> None:
+    goods = [one(row(f"G{n}", Group.COMMODITIES), change=n - 2.0, ret_1m=6.0 * (n - 2)) for n in range(5)]
+    funds = one(replace(row("FUND", Group.COMMODITIES), exchange="XNYS"), change=50.0, ret_1m=50.0)
+    said = list(money.commodities(findings(*goods, funds)))
+    assert ids(said) == ["commodities.leaders", "commodities.month_up", "commodities.month_down"]
+    assert said[1].inputs == {"return_1m": 12.0}
+    calm = [one(row(f"G{n}", Group.COMMODITIES), change=1.0, ret_1m=1.0) for n in range(5)]
+    assert ids(money.commodities(findings(*calm))) == []
+    assert ids(
+        money.gold_and_oil(findings(*(one(row(i, Group.COMMODITIES), change=1.0) for i in ("GOLD", "WTI"))))
+    ) == ["commodities.gold_oil"]
+
+
+def yields(long: float, short: float, long_before: float, short_before: float) -> Findings:
+    return findings(
+        one(row("US10Y", Group.RATES, "%"), price=long, close_1m=long_before, close_1y=long_before),
+        one(row("US2Y", Group.RATES, "%"), price=short, close_1m=short_before),
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "rules"),
+    [
+        ((4.5, 4.0), (4.2, 4.0), ["curve.two_ten", "curve.steepened"]),
+        ((3.5, 4.0), (4.2, 4.0), ["curve.two_ten_inverted", "curve.flattened"]),
+        ((4.5, 4.0), (4.48, 4.0), ["curve.two_ten"]),
+        ((-0.5, -0.7), (-0.5, -0.6), ["curve.two_ten", "curve.steepened"]),
+    ],
+)
+def test_two_years_against_ten(now: tuple[float, float], before: tuple[float, float], rules: list[str]) -> None:
+    assert ids(money.curve(yields(*now, *before))) == rules
+
+
+@pytest.mark.parametrize(("before", "rule"), [(4.0, "yield.year_higher"), (5.0, "yield.year_lower"), (4.51, None)])
+def test_a_yield_and_that_of_a_year_ago(before: float, rule: str | None) -> None:
+    assert ids(money.year_of_yields(yields(4.5, 4.0, before, 4.0), ["US10Y"])) == ([rule] if rule else [])
+
+
+# --- signals over all markets
+
+
+def test_one_sentence_for_each_kind_of_signal() -> None:
+    hot, cold = one(rsi14=80.0), one(rsi14=20.0)
+    over, under = one(band_upper=99.0, band_lower=90.0), one(band_upper=120.0, band_lower=110.0)
+    said = list(signals.summary(findings(), [hot], [hot, cold, cold], [over, under, under], [hot]))
+    assert ids(said) == ["signals.crosses", "signals.rsi", "signals.bands", "signals.stretched"]
+    assert said[1].inputs == {"hot": 1, "cold": 2}
+    assert said[2].inputs == {"over": 1, "under": 2}
+    assert ids(signals.summary(findings(), [], [], [], [])) == ["signals.none"]
+
+
+# --- months
+
+
+def test_the_months_of_a_year() -> None:
+    firsts = array("i", (date(2026, month, 1).toordinal() for month in range(5, 12)))
+    series = Series("X", firsts, array("d", [1.0, -2.0, float("nan"), 5.0, 0.5, -1.0, 2.5]))
+    f = one(ROW)
+    said = list(seasons.year(findings(f), f, series))
+    assert ids(said) == ["months.range", "months.risen"]
+    assert said[0].inputs == {"best": date(2026, 8, 1), "high": 5.0, "worst": date(2026, 6, 1), "low": -2.0}
+    assert said[1].inputs == {"risen": 4, "months": 6}
+    assert ids(seasons.so_far(findings(f), f, series)) == ["months.so_far_up"]
+    ended = Series("X", firsts[:-1], series.values[:-1])
+    assert ids(seasons.so_far(findings(f), f, ended)) == [], "a month that is over has no 'so far'"
+    assert ids(seasons.year(findings(f), f, Series("X", firsts[:5], series.values[:5]))) == []

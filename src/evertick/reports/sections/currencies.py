@@ -89,7 +89,7 @@ def _board(board: list[Facts]) -> Table:
         Column(Text("Recent"), "spark"),
     )
     rows = ((name(f), price(f), *returns(f), percent(f.vol20), spark(f)) for f in board)
-    return Table("currencies-dong", Text("Foreign money in dong"), columns, rows)
+    return Table("currencies-dong", Text("Foreign money in dong"), columns, rows, brief=5)
 
 
 def _pairs(pairs: list[Facts]) -> Table:

@@ -78,7 +78,7 @@ def _table(rows: list[Facts]) -> Table:
         for f in rows
     )
     return Table(
-        "risk-table", Text("Volatility (annualised) and drawdown of the leading markets"), columns, cells, brief=14
+        "risk-table", Text("Volatility (annualised) and drawdown of the leading markets"), columns, cells, brief=10
     )
 
 
