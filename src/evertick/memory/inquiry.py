@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from evertick.errors import EvertickError, JobRefused
-from evertick.memory.diagnose import Diagnosis, diagnose
 from evertick.memory.growth import Verdict
 from evertick.model import Clock
+
+if TYPE_CHECKING:
+    from evertick.memory.diagnose import Diagnosis
 
 log = structlog.get_logger()
 
@@ -67,6 +69,8 @@ class Inquiry:
                 await self._task
 
     async def _carry(self, runs: int, at_most_s: float) -> None:
+        from evertick.memory.diagnose import diagnose  # with tracemalloc: half a megabyte, for once in a while
+
         try:
             found = await diagnose(self._run_ended, self._clock.now, runs=runs, at_most_s=at_most_s, pools=self._pools)
             body = plain(found)
