@@ -246,7 +246,9 @@ class ReportStore:
             beyond = (await connection.scalars(newest_first.offset(keep))).all()
             sizes = (await connection.execute(newest_first.add_columns(reports.c.stored))).all()
         taken = accumulate(row.stored for row in sizes)
-        too_much = [row.id for row, so_far in zip(sizes, taken, strict=True) if at_most is not None and so_far > at_most]
+        too_much = [
+            row.id for row, so_far in zip(sizes, taken, strict=True) if at_most is not None and so_far > at_most
+        ]
         if sizes and too_much[:1] == [sizes[0].id]:
             del too_much[0]
         gone = sorted({*old, *beyond, *too_much})
