@@ -45,7 +45,7 @@ from evertick.reports.blocks import (
     Text,
 )
 from evertick.reports.findings import NAN, Facts, Findings
-from evertick.reports.shown import DASH, NBSP, Catalogue, Expected, Grammar, bare, told
+from evertick.reports.shown import DASH, NBSP, Catalogue, Grammar, bare, told
 
 REASONS = 12
 """No more are told."""
@@ -201,8 +201,8 @@ class _Drawn:
     name: str
     label: Text
     caption: Text
-    items: dict[str, list[list[Expected]]] = field(default_factory=dict)
-    """By the name an item bears on the page: the numbers it must show, in order; any one of the lists."""
+    items: dict[str, list[tuple[Any, tuple[Any, ...]]]] = field(default_factory=dict)
+    """By the name an item bears on the page: its name and the values it must show, in order; any one of several."""
     known: set[str] = field(default_factory=set)
     """Plain forms of the numbers that may stand elsewhere in it."""
 
@@ -549,9 +549,8 @@ class Page:
     def _enter(self, figure: Figure, name: str, html: str) -> None:
         drawn = _Drawn(name, figure.label, figure.caption)
         drawn.known.update(self._grammar.forms(figure.caption))
-        for shown, numbers in _items(figure, self._grammar):
-            text = self._grammar.name(shown)
-            drawn.items.setdefault(text, []).append([*self._grammar.literal(text), *numbers])
+        for shown, values in _items(figure, self._grammar):
+            drawn.items.setdefault(self._grammar.name(shown), []).append((shown, values))
         drawn.known.update(form for value in _loose(figure) for form in self._grammar.forms(value))
         found = sorted(_numbers((figure.label, figure.caption, _data(figure))))
         self._values.extend(found)
@@ -586,7 +585,7 @@ class Page:
             self._around(figure, html)
             return
         shown = " ".join((*texts, *map(unescape, _TAG_SEEN.findall(html))))
-        wrong = [self._grammar.agrees(shown, wanted) for wanted in lists]
+        wrong = [self._grammar.agrees(shown, self._grammar.expected(wanted)) for wanted in lists]
         if None not in wrong:
             self._fail(f"{texts[0]}: {wrong[0]}")
 
@@ -609,43 +608,37 @@ _LAST = range(7)
 """Decimals that the last value of a line may be shown with: as many as its axis needs."""
 
 
-def _items(figure: Figure, grammar: Grammar) -> Iterator[tuple[Any, list[Expected]]]:
-    """What each item of a figure bears as its name, and the numbers it must show; several lists where the room decides."""
+def _items(figure: Figure, grammar: Grammar) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """What each item of a figure bears as its name, and the values it must show; several times where the room decides."""
     data = figure.data
-
-    def shown(*values: Any) -> list[Expected]:
-        return [item for value in values for item in grammar.expected(value)]
-
     match figure.kind:
         case "sparks":
             for item in data["items"]:
-                yield item["name"], shown(replace(item["price"], unit=""), item["change"])
+                yield item["name"], (replace(item["price"], unit=""), item["change"])
         case "bars" | "share":
             for item in data["items"]:
-                yield item["name"], shown(replace(item["value"], unit=""))
+                yield item["name"], (replace(item["value"], unit=""),)
         case "treemap":
             for item in _data(figure):
                 change, short = item["change"], item["short"]
-                for values in ((change,), (change, short), (change, short, change)):
-                    yield item["name"], shown(*values)
+                yield from ((item["name"], shown) for shown in ((change,), (change, short), (change, short, change)))
         case "heatmap":
             for name, cells in zip(data["rows"], data["cells"], strict=True):
-                yield name, shown(*(cell for cell in cells if cell is not None))
+                yield name, tuple(cell for cell in cells if cell is not None)
         case "advances":
             for row in data["rows"]:
-                yield row["name"], shown(row["up"], row["down"], row["flat"])
+                yield row["name"], (row["up"], row["down"], row["flat"])
         case "session":
             if data["previous"] is not None:
-                yield Text("Previous close"), shown(data["previous"])
+                yield Text("Previous close"), (data["previous"],)
         case "lines" if len(data["series"]) > 1:
             for one in data["series"]:
                 last = next((v for v in reversed(one["values"]) if v is not None and isfinite(v)), None)
-                yield one["name"], []
-                for decimals in _LAST:
-                    yield one["name"], shown(Number(last, decimals=decimals))
+                yield one["name"], ()
+                yield from ((one["name"], (Number(last, decimals=decimals),)) for decimals in _LAST)
         case "timeline":
             for row in data["rows"]:
-                yield row["name"], shown(*(grammar.clock(at) for span in row["spans"] for at in span))
+                yield row["name"], tuple(grammar.clock(at) for span in row["spans"] for at in span)
 
 
 def _data(figure: Figure) -> list[Any]:
