@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
+from evertick.model import Bars, Breadth, Group, Instrument, Quote, Session, SourceStatus
 from evertick.reports import analyse, indicators
 from evertick.reports.findings import FIELDS, Series, facts
 from unit.reports import samples
@@ -213,3 +213,66 @@ def test_facts_are_small() -> None:
     f = samples.findings().facts[0]
     assert f.values.itemsize * len(f.values) == 8 * len(FIELDS) <= 400
     assert f.spark.itemsize * len(f.spark) <= 128
+
+
+# --- currencies, months, the spread, what a share is worth
+
+
+def pair(id_: str, price: float, change: float):
+    return facts(replace(instrument(id_, Group.FX, "FX")), {"price": price, "change": change})
+
+
+def test_cross_rates_follow_from_the_pairs_with_the_dollar() -> None:
+    found = {f.id: f for f in (pair("EURUSD", 1.15, 0.5), pair("USDJPY", 150.0, -1.0), pair("USDVND", 26000.0, 0.1))}
+    rates, strength = analyse.currencies(found)
+    assert rates is not None
+    assert strength is not None
+    assert rates.ids == strength.ids == ("USD", "EUR", "JPY", "VND")
+    eur, jpy = rates.ids.index("EUR"), rates.ids.index("JPY")
+    assert rates.at(eur, jpy) == pytest.approx(1.15 * 150, rel=1e-12)
+    assert strength.at(0, eur) == pytest.approx(100 * (1 / 1.005 - 1), rel=1e-12)
+    assert strength.at(jpy, 0) == pytest.approx(100 * (1 / 0.99 - 1), rel=1e-12)
+    assert strength.at(eur, jpy) == pytest.approx(100 * (1.005 * 0.99 - 1), rel=1e-9)
+
+
+def test_two_currencies_are_no_matrix() -> None:
+    assert analyse.currencies({"EURUSD": pair("EURUSD", 1.15, 0.5)}) == (None, None)
+    assert analyse.currencies({}) == (None, None)
+
+
+def test_the_figures_of_a_year_are_of_a_year() -> None:
+    found = samples.findings()
+    for series in (*found.lines, *found.falls, found.calendar, found.spread):
+        assert series is not None
+        assert 0 < series.day[-1] - series.day[0] <= 365
+    assert found.calendar is not None
+    assert found.calendar.id == found.months[0].id == "VNINDEX"
+    for series in found.months:
+        assert len(series.day) == 12
+        assert all(date.fromordinal(d).day == 1 for d in series.day)
+        assert date.fromordinal(series.day[-1]) == TODAY.replace(day=1)
+
+
+def test_the_spread_is_that_of_the_two_yields() -> None:
+    found = samples.findings()
+    long, short = found.get("US10Y"), found.get("US2Y")
+    assert found.spread is not None
+    assert long is not None
+    assert short is not None
+    assert found.spread.values[-1] == pytest.approx((long.price or 0) - (short.price or 0), rel=1e-12)
+    assert analyse.spread({}) is None
+
+
+def test_a_quote_brings_the_counts_of_its_market_and_a_share_its_turnover() -> None:
+    share = replace(instrument("S", Group.VIETNAM, "XSTC"), currency="VND")
+    q = quote(20_000.0, volume=1e6, breadth=Breadth(30, 15, 5))
+    f = analyse.measure(share, q, Bars.empty("S"), zone=UTC, benchmark={})
+    assert (f.advances, f.declines, f.unchanged, f.turnover) == (30, 15, 5, 2e10)
+    index = analyse.measure(instrument("I", Group.VIETNAM, "XSTC"), q, Bars.empty("I"), zone=UTC, benchmark={})
+    assert index.turnover is None
+
+
+def test_the_closes_that_returns_count_from_are_facts() -> None:
+    f = measure(quote(110.0), bars(*[100.0] * 399, 110.0))
+    assert (f.close_1w, f.close_1m, f.close_1y) == (100, 100, 100)
+    assert f.ret_1y == pytest.approx(10.0)

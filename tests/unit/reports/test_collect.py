@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -101,3 +103,42 @@ async def test_freshness_and_session_come_from_the_exchange() -> None:
     )
     again = await collect(Snapshot(samples.AS_OF, (old,)), samples.bars, samples.instruments()[:100], samples.NOW)
     assert next(f for f in again.facts if f.id == "BTC").fresh is False
+
+
+# --- the line of a session
+
+
+class Quotes:
+    """A history of quotes: ``count`` prices of each, three minutes apart, up to the end of what is asked for."""
+
+    def __init__(self, count: int, error: Exception | None = None) -> None:
+        self.count = count
+        self.error = error
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    async def __call__(
+        self, instrument: str, since: datetime, until: datetime
+    ) -> tuple[Sequence[int], Sequence[float]]:
+        self.asked.append((instrument, since, until))
+        if self.error is not None:
+            raise self.error
+        last = int(until.timestamp())
+        return [last - 180 * n for n in reversed(range(self.count))], [1650.0 + n for n in range(self.count)]
+
+
+async def test_the_line_is_of_the_exchanges_own_day() -> None:
+    quotes = Quotes(60)
+    collected = await collect(samples.snapshot(), samples.bars, samples.instruments(), samples.NOW, intraday=quotes)
+    line = collected.intraday
+    assert line is not None
+    assert (line.id, len(line.day), line.values[-1]) == ("VNINDEX", 60, 1709.0)
+    ((_, since, until),) = quotes.asked
+    assert f"{since:%Y-%m-%d %H:%M %z}" == "2026-11-23 00:00 +0700"
+    assert until <= samples.AS_OF
+
+
+@pytest.mark.parametrize("quotes", [Quotes(3), Quotes(60, ArchiveUnavailable("locked"))])
+async def test_without_a_history_there_is_no_line(quotes: Quotes) -> None:
+    collected = await collect(samples.snapshot(), samples.bars, samples.instruments(), samples.NOW, intraday=quotes)
+    assert collected.intraday is None
+    assert [asked[0] for asked in quotes.asked] == ["VNINDEX", "VN30"]

@@ -107,7 +107,7 @@ def test_data_cannot_end_its_script_element() -> None:
 
 def test_a_gap_breaks_the_line() -> None:
     data = {"dates": DAYS[:200], "series": [{"name": A, "values": [*WAVE[:100], None, *WAVE[101:200]]}]}
-    assert re.search(r' d="([^"]*)"', drawn("lines", data))[1].count("M") == 2  # type: ignore[index]
+    assert re.search(r'class="ln[^"]*" d="([^"]*)"', drawn("lines", data))[1].count("M") == 2  # type: ignore[index]
 
 
 def test_bars_meet_at_zero() -> None:

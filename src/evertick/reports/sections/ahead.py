@@ -38,7 +38,8 @@ PLACES = {
 METHOD = (
     Text(
         "Prices are the latest that the sources gave before {time}; each keeps its own time. "
-        "Returns count calendar days: one week, one month, three months, since the end of last year, one year."
+        "Returns count from the exchange's last session on or before the day one week, one month, three months or one year ago, "
+        "or the end of last year."
     ),
     Text(
         "Indicators follow their usual definitions: simple averages over 20, 50 and 200 days, exponential ones over 12 and 26, "

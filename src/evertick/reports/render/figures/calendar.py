@@ -39,7 +39,7 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
     for month in _months(days):
         left = 100 * ((month.toordinal() - monday) // 7) / weeks
         if left < 96:
-            yield f'<text class="tm{" odd" if month.month % 2 == 0 else ""}" x="{left:.1f}%" y="100%" dy="16">{esc(words.numbers.month(month))}</text>'
+            yield f'<text class="tm{" odd" if month.month % 2 == 0 else ""}" x="{left:.1f}%" y="100%">{esc(words.numbers.month(month))}</text>'
     yield "</svg>"
     low, high = words.numbers.percent(-limit, 0), "+" + words.numbers.percent(limit, 0)
     steps = "".join(

@@ -28,9 +28,9 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         y = f"{100 * (1 - scale.share(tick)):.1f}%"
         text = words.numbers.percent(tick, scale.decimals)
         css = "zero" if abs(tick) < 1e-12 else "rule"
-        yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" dx="8" y="{y}" dy="4">{text}</text>'
+        yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" y="{y}">{text}</text>'
     for i, term in enumerate(terms):
-        yield f'<text class="tm{" odd" if (len(terms) - 1 - i) % 2 else ""}" x="{100 * i / (len(terms) - 1):.1f}%" y="100%" dy="18">{esc(words.plain(term))}</text>'
+        yield f'<text class="tm{" odd" if (len(terms) - 1 - i) % 2 else ""}" x="{100 * i / (len(terms) - 1):.1f}%" y="100%">{esc(words.plain(term))}</text>'
     yield CURVES
     for i, one in enumerate(series):
         yield f'<path class="ln s{i + 1}" d="{path(points(one["values"]))}"/>'

@@ -52,7 +52,7 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         for tick in (0.25, 0.5, 0.75):
             at = low + tick * (high - low)
             y = f"{100 * (1 - tick):.0f}%"
-            yield f'<line class="rule" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" dx="8" y="{y}" dy="4">{words.numbers.fixed(at, 0)}</text>'
+            yield f'<line class="rule" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" y="{y}">{words.numbers.fixed(at, 0)}</text>'
         yield (
             f'<svg viewBox="0 0 1000 300" width="100%" height="100%" preserveAspectRatio="none">'
             f'<path class="ln s0" d="{line}"/></svg></svg>'

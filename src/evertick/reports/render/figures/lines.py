@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -28,12 +29,14 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         yield nothing(words)
         return
     many = len(series) > 1
+    canvas = Canvas.of(dates, scale)
     yield plot_open(figure, words, "plot")
-    yield from _grid(scale, dates, words.numbers, data.get("unit", ""))
-    yield CURVES
+    yield canvas.opened()
     for i, one in enumerate(series):
-        yield f'<path class="ln s{i + 1 if many else 0}" d="{_curve(dates, one["values"], scale)}"/>'
-    yield "</svg></svg>"
+        yield f'<path class="ln s{i + 1 if many else 0}" d="{canvas.curve(one["values"])}"/>'
+    yield "</svg>"
+    yield from _labels(scale, dates, words.numbers, data.get("unit", ""))
+    yield "</svg>"
     if many:
         yield legend(series, words, scale)
         yield explorer(dates, [(words.plain(s["name"]), s["values"]) for s in series], scale.decimals + 2)
@@ -47,15 +50,63 @@ def draw_area(figure: Figure, words: Words) -> Iterator[str]:
     if scale is None or len(dates) < 2:
         yield nothing(words)
         return
-    line = _curve(dates, values, scale)
-    zero = round(HEIGHT * (1 - scale.share(0.0)))
+    canvas = Canvas.of(dates, scale)
+    line = canvas.curve(values)
+    zero = round(canvas.height * (1 - scale.share(0.0)))
     yield plot_open(figure, words, "plot")
-    yield from _grid(scale, dates, words.numbers, data.get("unit", ""))
-    yield f'{CURVES}<path class="ar" d="{line}V{zero}H0Z"/><path class="ln area" d="{line}"/></svg></svg>'
+    yield canvas.opened()
+    yield f'<path class="ar" d="{line}V{zero}H0Z"/><path class="ln area" d="{line}"/></svg>'
+    yield from _labels(scale, dates, words.numbers, data.get("unit", ""))
+    yield "</svg>"
     yield explorer(dates, [(words.plain(figure.caption), values)], scale.decimals + 2)
 
 
 CURVES = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" height="100%" preserveAspectRatio="none">'
+FEW = 100
+"""Points of a line that need no finer canvas than one of half the size: fewer digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The stretched part of a plot: curves over ``dates`` in its own units, and the rules under them."""
+
+    dates: Sequence[date]
+    scale: Axis
+    width: int
+    height: int
+
+    @staticmethod
+    def of(dates: Sequence[date], scale: Axis) -> Canvas:
+        half = 2 if len(dates) <= FEW else 1
+        return Canvas(dates, scale, WIDTH // half, HEIGHT // half)
+
+    def opened(self) -> str:
+        """The element's start tag with the rules in one path; the one at zero is another."""
+        places = [(tick, round(self.height * (1 - self.scale.share(tick)))) for tick in self.scale.ticks]
+        rules = "".join([f"M0 {y}h{self.width}" for tick, y in places if abs(tick) >= 1e-12])
+        zero = "".join([f"M0 {y}h{self.width}" for tick, y in places if abs(tick) < 1e-12])
+        return (
+            f'<svg viewBox="0 0 {self.width} {self.height}" width="100%" height="100%" preserveAspectRatio="none">'
+            + (f'<path class="rule" d="{rules}"/>' if rules else "")
+            + (f'<path class="zero" d="{zero}"/>' if zero else "")
+        )
+
+    def curve(self, values: Sequence[float | None]) -> str:
+        dates = self.dates
+        first = dates[0].toordinal()
+        wide = self.width / max(dates[-1].toordinal() - first, 1)
+        tall = self.height / (self.scale.high - self.scale.low)
+        top = self.scale.high
+
+        def points() -> Iterator[tuple[float, float] | None]:
+            for i in thin(min(len(dates), len(values)), POINTS):
+                value = values[i]
+                if value is None or value != value:
+                    yield None
+                else:
+                    yield (dates[i].toordinal() - first) * wide, (top - value) * tall
+
+        return path(points())
 
 
 def plot_open(figure: Figure, words: Words, css: str) -> str:
@@ -66,35 +117,21 @@ def nothing(words: Words) -> str:
     return f'<p class="none">{esc(words.say("No data."))}</p>'
 
 
-def _curve(dates: Sequence[date], values: Sequence[float | None], scale: Axis) -> str:
-    first = dates[0].toordinal()
-    wide = WIDTH / max(dates[-1].toordinal() - first, 1)
-    tall = HEIGHT / (scale.high - scale.low)
-
-    def points() -> Iterator[tuple[float, float] | None]:
-        for i in thin(min(len(dates), len(values)), POINTS):
-            value = values[i]
-            if value is None or value != value:
-                yield None
-            else:
-                yield (dates[i].toordinal() - first) * wide, (scale.high - value) * tall
-
-    return path(points())
-
-
-def _grid(scale: Axis, dates: Sequence[date], numbers: Numbers, unit: str) -> Iterator[str]:
-    """Rules with their values in the gutter at the right, where the lines end; months under the plot."""
+def _labels(scale: Axis, dates: Sequence[date], numbers: Numbers, unit: str) -> Iterator[str]:
+    """The values of the rules in the gutter at the right, where the lines end; months under the plot."""
     for tick in scale.ticks:
-        y = f"{100 * (1 - scale.share(tick)):.1f}%"
         text = numbers.percent(tick, scale.decimals) if unit == "%" else numbers.fixed(tick, scale.decimals)
-        css = "zero" if abs(tick) < 1e-12 else "rule"
-        yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" dx="8" y="{y}" dy="4">{text}</text>'
+        yield f'<text class="ty" x="100%" y="{_short(100 * (1 - scale.share(tick)))}%">{text}</text>'
     first = dates[0].toordinal()
     span = max(dates[-1].toordinal() - first, 1)
     for month in months(dates):
         x = 100 * (month.toordinal() - first) / span
         if 2 < x < 98:
-            yield f'<text class="tx" x="{x:.1f}%" y="100%" dy="18">{esc(numbers.month(month))}</text>'
+            yield f'<text class="tx" x="{_short(x)}%" y="100%">{esc(numbers.month(month))}</text>'
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def legend(series: Iterable[Any], words: Words, scale: Axis | None) -> str:

@@ -40,13 +40,13 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
     for tick in scale.ticks:
         y = f"{100 * (1 - scale.share(tick)):.1f}%"
         text = words.numbers.fixed(tick, scale.decimals)
-        yield f'<line class="rule" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" dx="8" y="{y}" dy="4">{text}</text>'
+        yield f'<line class="rule" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" y="{y}">{text}</text>'
     step = HOUR * next((n for n in (1, 2, 3, 4, 6) if span / (HOUR * n) <= LABELS), 12)
     for at in range(-(-first // step) * step, times[-1] + 1, step):
         x = 100 * (at - first) / span
         if 2 < x < 98:
             clock = words.numbers.time(datetime.fromtimestamp(at, UTC))
-            yield f'<text class="tx" x="{x:.1f}%" y="100%" dy="18">{esc(clock)}</text>'
+            yield f'<text class="tx" x="{x:.1f}%" y="100%">{esc(clock)}</text>'
     if before is not None:
         y = f"{100 * (1 - scale.share(before)):.1f}%"
         yield f'<line class="before" x2="100%" y1="{y}" y2="{y}"/>'
