@@ -49,6 +49,8 @@ from evertick.reports.shown import DASH, NBSP, Catalogue, Grammar, bare, told
 
 REASONS = 12
 """No more are told."""
+BITE = 16 * 1024
+"""Bytes of a piece that are read at once: as text they take up to four times as much."""
 TURN_S = 0.002
 """After so many seconds of work the event loop gets its turn."""
 DAYS = 100
@@ -269,18 +271,19 @@ class Page:
             yield self._carded(card)
 
     def _carded(self, card: Card) -> Card:
+        whole, card = card, replace(card, chart=None, bars=None, year=None)  # what is noted waits, so it is kept small
         name = f"card {card.id}"
         self._note('<details class="card"', "</summary>", partial(self._summary, card), name)
         self._note_sentences(card.sentences, f"{name}, ")
-        if card.year:
-            self._note_figure(card.year, f"{name}, figure")
+        if whole.year:
+            self._note_figure(replace(whole.year, data={"series": ()}), f"{name}, figure")
         if card.statistics:
             self._note('<dl class="stats">', "</dl>", partial(self._statistics, card), name)
         foot = _Note('<p class="card-foot">', "</p>", partial(self._foot, card), name)
-        if card.bars:
-            return replace(card, bars=self._tabled(card.bars, card.name, foot))
+        if whole.bars:
+            return replace(whole, bars=self._tabled(whole.bars, card.name, foot))
         self._notes.append(foot)
-        return card
+        return whole
 
     def _tabled(self, table: Table, owner: Name | None = None, behind: _Note | None = None) -> Table:
         name = f"table {table.id}"
@@ -330,13 +333,15 @@ class Page:
 
     async def read(self, piece: bytes) -> None:
         """The next piece of the page. Raises `ReportRejected` when much is wrong already."""
-        self._text = self._text[self._at :] + self._decoder.decode(piece)
-        self._at = 0
         turn = time.perf_counter()
-        for _ in self._advance():
-            if time.perf_counter() - turn >= TURN_S:
-                await asyncio.sleep(0)
-                turn = time.perf_counter()
+        for start in range(0, len(piece), BITE):
+            self._text = self._text[self._at :]
+            self._text += self._decoder.decode(piece[start : start + BITE])
+            self._at = 0
+            for _ in self._advance():
+                if time.perf_counter() - turn >= TURN_S:
+                    await asyncio.sleep(0)
+                    turn = time.perf_counter()
         if len(self._text) - self._at > LONGEST:
             self._fail(f"{self._notes[0].name if self._notes else 'the foot'} is not on the page")
             _refuse(self._reasons)
