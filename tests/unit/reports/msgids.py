@@ -13,7 +13,7 @@ from evertick.reports.render.messages import TEMPLATE_MESSAGES
 from evertick.reports.rules import all_rules
 
 SOURCES = Path(evertick.reports.__file__).parent
-LANGUAGE_FREE = frozenset({"{name}"})
+LANGUAGE_FREE = frozenset({"{name}", "{title} {day}"})
 """What has nothing to translate."""
 
 

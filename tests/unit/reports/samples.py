@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from evertick import universe
-from evertick.model import Bars, Group, Instrument, Quote, Snapshot, SourceStatus
+from evertick.model import Bars, Breadth, Group, Instrument, Quote, Snapshot, SourceStatus
 from evertick.reports import landmarks
 from evertick.reports.analyse import analyse, daily_moves
 from evertick.reports.collect import examine
-from evertick.reports.findings import Findings
+from evertick.reports.findings import Findings, Series
 
 NOW = datetime(2026, 11, 23, 9, 31, 20, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 23, 9, 30, 4, tzinfo=UTC)
@@ -51,6 +51,8 @@ _LEVEL = {
     "DXY": 100.2, "GOLD": 4060, "SILVER": 50, "WTI": 58, "BRENT": 62.5, "US3M": 3.8, "US5Y": 3.6, "US10Y": 4.06, "US30Y": 4.7, "VIX": 23.4,
     "VVIX": 120.0, "VXN": 28.0,
 }  # fmt: skip
+_COUNTS = {"VNINDEX": Breadth(212, 108, 57), "HNX": Breadth(74, 81, 60), "UPCOM": Breadth(120, 260, 190)}
+"""Shares that rise, fall and stand still."""
 _SIGMA = {
     Group.CRYPTO: 0.032,
     Group.FX: 0.004,
@@ -135,6 +137,7 @@ def quote(instrument: Instrument) -> Quote:
         volume=bars.volume[-1],
         market_cap=own.uniform(1e9, 1.9e12) if instrument.group is Group.CRYPTO else None,
         spark=(*steps, price),
+        breadth=_COUNTS.get(instrument.id),
     )
 
 
@@ -179,4 +182,24 @@ def findings() -> Findings:
         found.append(facts)
         if series is not None:
             kept[instrument.id] = series
-    return analyse(found, kept, snapshot_as_of=shot.as_of, made=NOW, day=NOW.date(), sources=shot.sources)
+    return analyse(
+        found,
+        kept,
+        snapshot_as_of=shot.as_of,
+        made=NOW,
+        day=NOW.date(),
+        sources=shot.sources,
+        intraday=session(next(i for i in rows if i.id == "VNINDEX")),
+    )
+
+
+def session(instrument: Instrument) -> Series:
+    """Prices every three minutes of its session on the day of `AS_OF`, with the lunch break."""
+    own = random.Random(f"session {instrument.id}")
+    opens = int(AS_OF.replace(hour=2, minute=0, second=0).timestamp())
+    times = [opens + 180 * n for n in range(51)] + [opens + 4 * 3600 + 180 * n for n in range(36)]
+    last = quote(instrument).price
+    prices = [last]
+    for _ in times[1:]:
+        prices.append(prices[-1] * (1 + own.gauss(0, 0.0006)))
+    return Series(instrument.id, array("q", times), array("d", reversed(prices)))

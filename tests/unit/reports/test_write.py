@@ -237,3 +237,39 @@ async def test_a_card_of_a_year() -> None:
     assert len(card.year.data["dates"]) <= 91
     assert len(card.statistics) >= 25
     assert all(number.value is not None for _, number in card.statistics)
+
+
+def test_the_figures_of_the_vietnamese_market() -> None:
+    data = figure("vietnam-session").data
+    assert len(data["times"]) == len(data["values"]) == 87
+    assert data["values"][-1] == samples.findings().get("VNINDEX").price  # type: ignore[union-attr]
+    rows = figure("vietnam-advances").data["rows"]
+    assert [(r["up"].value, r["flat"].value, r["down"].value) for r in rows] == [
+        (212, 57, 108),
+        (74, 60, 81),
+        (120, 190, 260),
+    ]
+
+
+def test_the_curve_goes_from_short_to_long() -> None:
+    data = figure("rates-curve").data
+    now = data["series"][0]["values"]
+    assert len(data["terms"]) == len(now) >= 4
+    assert now[-1] == samples.findings().get("US30Y").price  # type: ignore[union-attr]
+    assert [english(term) for term in data["terms"]][-1] == "30Y"
+
+
+def test_what_has_no_history_leaves_its_figure_out() -> None:
+    bare = replace(samples.findings(), intraday=None, spread=None, rates=None, strength=None, months=(), calendar=None)
+    drawn = {b.id for s in write(bare, samples.bars) for b in s.blocks if isinstance(b, Figure | Table)}
+    gone = {
+        "vietnam-session",
+        "rates-spread",
+        "currencies-heat",
+        "currencies-crosses",
+        "seasonality-months",
+        "seasonality-days",
+    }
+    assert not gone & drawn
+    whole = {b.id for s in write(samples.findings(), samples.bars) for b in s.blocks if isinstance(b, Figure | Table)}
+    assert gone <= whole
