@@ -316,13 +316,10 @@ class Page:
 
     def _note_head(self) -> None:
         head, grammar = self._head, self._grammar
-        day = Text("{title} {day}", {"title": head.title, "day": head.as_of})
         long = grammar.day("long", head.as_of)
         times = " ".join((grammar.moment(head.as_of), grammar.moment(head.created), grammar.offset(head.as_of)))
         self._note('<meta name="description"', ">", self._description, "description")
-        self._note(
-            "<title>", "</title>", partial(self._same, day.values["title"], grammar.day("date", head.as_of)), "title"
-        )
+        self._note("<title>", "</title>", partial(self._same, head.title, grammar.day("date", head.as_of)), "title")
         self._note('<p class="kicker">', "</p>", partial(self._same, long), "date")
         self._note("<h1>", "</h1>", partial(self._same, head.title), "title")
         self._note_sentences([head.headline])
