@@ -53,4 +53,4 @@ def _table(members: list[Facts]) -> Table:
         Column(Text("RSI 14")),
     )
     rows = ((name(f), price(f), *returns(f), Number(f.position_52w), number(f.rsi14, 1)) for f in members)
-    return Table("commodities-table", Text("Commodities and their returns"), columns, rows, brief=10)
+    return Table("commodities-table", Text("Commodities and their returns"), columns, rows, brief=8)

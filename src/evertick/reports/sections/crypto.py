@@ -99,4 +99,4 @@ def _table(coins: list[Facts]) -> Table:
         )
         for rank, f in enumerate(coins, 1)
     )
-    return Table("crypto-table", Text("Coins by market capitalisation, in US dollars"), columns, rows, brief=12)
+    return Table("crypto-table", Text("Coins by market capitalisation, in US dollars"), columns, rows, brief=10)
