@@ -96,7 +96,7 @@ async def served(folder: Path, upstream: str, chosen: argparse.Namespace) -> dic
     of = lambda job: [r.retained or 0 for r in alone if r.job == job]  # noqa: E731
     per_run = trend([Point(float(n), value) for n, value in course], warm_up_s=0)
     # As if each run came three minutes after the one before it.
-    heap_per_day = kept((n * 180.0, value) for n, (_, value) in enumerate(drifts(receipts)["indices"]))
+    heap_per_day = kept((n * 180.0, value) for n, (_, value) in enumerate(drifts(receipts, 20)["indices"]))
     found = {
         "receipt_us": costs["receipt"],
         "receipt_limit_us": RECEIPT_US,

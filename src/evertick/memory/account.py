@@ -191,7 +191,7 @@ def _most(components: Iterable[Component]) -> str | None:
     return max(grow, key=lambda c: c.per_day.per_day if c.per_day else 0.0).name if grow else None
 
 
-def drifts(figures: Iterable[RunFigures]) -> dict[str, list[tuple[float, float]]]:
+def drifts(figures: Iterable[RunFigures], warm_up_s: float = WARM_UP_S) -> dict[str, list[tuple[float, float]]]:
     """By component (when, bytes): how much higher the heap was when the next run of the process began.
 
     So what is given back after a run counts, and what happens between two runs is told of the first. Runs that overlapped are
@@ -211,7 +211,7 @@ def drifts(figures: Iterable[RunFigures]) -> dict[str, list[tuple[float, float]]
             continue
         if run.heap_before is None or before.heap_before is None:
             continue
-        if (before.started - began).total_seconds() >= WARM_UP_S:
+        if (before.started - began).total_seconds() >= warm_up_s:
             found[before.component].append((before.started.timestamp(), float(run.heap_before - before.heap_before)))
     return found
 
