@@ -200,7 +200,7 @@ def _scale(most: float) -> tuple[int, int]:
         for digit in (1, 2, 4, 5):
             step = digit * 10**power * MB
             if most * 1.04 <= 5 * step:
-                return int(-(-most * 1.04 // step) * step), step
+                return max(step, int(-(-most * 1.04 // step) * step)), step
     return int(most), int(most)
 
 
