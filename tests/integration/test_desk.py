@@ -35,6 +35,7 @@ async def upstream(faults: Faults) -> AsyncIterator[str]:
 def settings(upstream: str, tmp_path: Path) -> Settings:
     return load(
         environ={},
+        memory_limit=8 << 30,  # this process is the tests' as well
         data_dir=tmp_path / "data",
         job_attempts=1,
         sources={name: SourceSettings(base_url=url) for name, url in base_urls(upstream).items()},

@@ -38,6 +38,7 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     async with serve(Market(universe.load(None)), Faults()) as upstream:
         yield load(
             environ={},
+            memory_limit=8 << 30,  # this process is the tests' as well
             data_dir=tmp_path / "data",
             database_url=database,
             universe=tmp_path / "universe.csv",
