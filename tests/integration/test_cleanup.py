@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import text
 
 from acceptance.processes import running
-from evertick import logs
 from evertick.app import Server, open_server
 from evertick.archive.bars import BarStore
 from evertick.archive.parts import PartWriter
@@ -113,7 +112,8 @@ async def server(upstream: str, tmp_path: Path) -> AsyncIterator[Server]:
         memory_limit=8 << 30,  # this process is the tests' as well
         sources={name: SourceSettings(base_url=url) for name, url in base_urls(upstream).items()},
     )
-    logs.configure(level="critical")
+    # Without structlog's default of drawing every local variable of a traceback, and without a logger that stays.
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
     try:
         async with open_server(settings, roles=("work",)) as server:
             await server.runner.run_now(REFRESH)
