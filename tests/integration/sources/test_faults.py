@@ -15,13 +15,14 @@ from evertick.board import open_embedded
 from evertick.board.poll import poll
 from evertick.model import Quote, Snapshot, SystemClock
 from evertick.settings import HttpSettings, SourceSettings
+from evertick.simulator.clock import MarketClock
 from evertick.simulator.faults import ANSWERED, KINDS, SLOW, SPOILED, Faults
 from evertick.simulator.market import Market
 from evertick.simulator.serve import base_urls, serve
 from evertick.sources.conductor import Conductor, Fetched
 from evertick.sources.http import Http, open_http
 from evertick.sources.listing import sources
-from evertick.sources.reading import symbol_of
+from evertick.sources.reading import AHEAD_AT_MOST, symbol_of
 from evertick.universe import Universe
 
 PATIENT = HttpSettings()
@@ -74,11 +75,16 @@ def no_waiting() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def opened(instruments: Universe, settings: HttpSettings = PATIENT) -> AsyncIterator[Bench]:
-    faults = Faults()
-    async with serve(Market(instruments.instruments, 1), faults) as address, open_http(settings) as http:
+async def opened(
+    instruments: Universe, settings: HttpSettings = PATIENT, ahead: timedelta = timedelta()
+) -> AsyncIterator[Bench]:
+    """``ahead``: how far the market's clock and ours are before the real one."""
+    faults, clock = Faults(), ShiftedClock()
+    clock.shift = ahead
+    market = Market(instruments.instruments, 1, MarketClock(clock.now()))
+    async with serve(market, faults) as address, open_http(settings) as http:
         own = {name: SourceSettings(base_url=base) for name, base in base_urls(address).items()}
-        yield Bench(instruments, faults, http, own, ShiftedClock())
+        yield Bench(instruments, faults, http, own, clock)
 
 
 @pytest.fixture
@@ -151,6 +157,18 @@ async def _each_costs_its_quotes(bench: Bench, kinds: Iterable[str]) -> set[str]
 
 
 async def test_of_an_answer_with_wrong_content_only_right_prices_are_taken(bench: Bench):
+    await _only_right_prices_are_taken(bench)
+
+
+async def test_nor_is_it_otherwise_just_before_midnight(instruments: Universe):
+    """Then the days to come that a provider may send begin within minutes."""
+    now = datetime.now(UTC)
+    almost = now.replace(hour=23, minute=57, second=0, microsecond=0)
+    async with opened(instruments, ahead=(almost - now) % timedelta(days=1)) as bench:
+        await _only_right_prices_are_taken(bench)
+
+
+async def _only_right_prices_are_taken(bench: Bench) -> None:
     right = await healthy(bench)
     known = prices(right.quotes)
     for kind in SPOILED:
@@ -158,7 +176,7 @@ async def test_of_an_answer_with_wrong_content_only_right_prices_are_taken(bench
         run = await after(bench, right)
         wrong = [(kind, q.id, q.source, q.price, known[q.id]) for q in run.quotes if not near(q.price, known[q.id])]
         assert wrong == []
-        assert all(q.as_of <= bench.clock.now() + timedelta(minutes=1) for q in run.quotes), kind
+        assert all(q.as_of <= bench.clock.now() + AHEAD_AT_MOST for q in run.quotes), kind
         states = {s.state for s in run.statuses if s.state not in ("idle", "off")}
         assert states <= {"ok", "partial", "failing"}
         if len(run.quotes) < len(bench.universe):
