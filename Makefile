@@ -38,7 +38,12 @@ install: .venv/base $(STATIC) .venv/catalogues  ## Set up .venv with the package
 demo: install  ## Run the main job against the bundled simulator: no server, key or internet needed
 	@exec $(BIN)/evertick demo
 
-test: install .venv/dev test-tools  ## Run every test (real Redis, PostgreSQL and browser; installed if missing)
+# Python programs that tests and benchmarks run beside Evertick, each in an environment of its own
+.venv/s3 .venv/peers .venv/calendars: .venv/%: requirements/%.txt
+	@$(PYTHON) -m venv --clear $@
+	@$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+
+test: install .venv/dev .venv/s3 test-tools  ## Run every test (real Redis, PostgreSQL and browser; installed if missing)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-thorough: install .venv/dev  ## Damage the answers of every provider in thousands of ways and read them
@@ -66,10 +71,6 @@ bench-memory: install .venv/dev  ## What receipts cost, and what 30 days of runs
 
 bench: install .venv/dev test-tools  ## Measure a running server from outside: start, memory, latency (ARGS="--servers" for Redis and PostgreSQL)
 	@$(BIN)/python benchmarks/serve.py $(ARGS)
-
-.venv/calendars: requirements/calendars.txt
-	@$(PYTHON) -m venv --clear $@
-	@$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/calendars.txt
 
 calendars: .venv/calendars  ## Write the holidays of the exchanges anew, before a release
 	@PYTHONPATH=src .venv/calendars/bin/python scripts/build_calendars.py
