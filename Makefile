@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-thorough test-tools lint format wheel bench bench-sources bench-memory calendars requirements clean
+.PHONY: help install demo test test-long test-thorough test-tools lint format wheel bench bench-sources bench-memory calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -45,6 +45,9 @@ demo: install  ## Run the main job against the bundled simulator: no server, key
 
 test: install .venv/dev .venv/s3 test-tools  ## Run every test (real Redis, PostgreSQL and browser; installed if missing)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-long: install .venv/dev .venv/s3 test-tools  ## Run the tests that take minutes each and that `make test` leaves out
+	@$(BIN)/python -m pytest -m long --timeout 1200 $(ARGS)
 
 test-thorough: install .venv/dev  ## Damage the answers of every provider in thousands of ways and read them
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 600 tests/unit/sources $(ARGS)
