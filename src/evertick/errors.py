@@ -23,6 +23,7 @@
     │   └── BadCursor            a page was asked for with a cursor that no list handed out (also a ``ValueError``)
     ├── ReportError              a report could not be made
     │   └── ReportRejected       validation found reasons not to publish it (``reasons``)
+    ├── SoakError                a soak could not be run: a program it needs is missing, or did not start
     └── JobError                 a job could not be run to its end
         ├── Fenced               the lease went to another worker; what this one did does not count
         ├── JobTimedOut          the job ran past its ``max_run``
@@ -150,6 +151,10 @@ class ReportRejected(ReportError):
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("report rejected: " + "; ".join(reasons))
         self.reasons = tuple(reasons)
+
+
+class SoakError(EvertickError):
+    pass
 
 
 class JobError(EvertickError):

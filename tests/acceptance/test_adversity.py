@@ -180,10 +180,7 @@ def test_postgresql_stops_during_a_report_and_returns(
             known = quotes_of(server, url)
             job = post(f"{url}/api/v1/reports")["id"]
             leased(server, url, job)
-            # A fast shutdown: the cluster of the tests commits asynchronously, a kill would lose what was committed.
-            assert postgres.process
-            postgres.process.send_signal(signal.SIGINT)
-            postgres.process.wait(PATIENCE_S)
+            postgres.kill()
             server.until(lambda: fetch(f"{url}/readyz")[0] == 503, "not ready")
             assert quotes_of(server, url).keys() == known.keys()
             assert problem(f"{url}/api/v1/indices/refresh")["status"] == 503

@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import os
 import random
-import signal
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -261,19 +260,9 @@ async def test_readers_of_sqlite_do_not_wait_for_the_writer(sqlite_archive: Arch
 
 
 @pytest.fixture
-def own_server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        with postgres_server(Path(name)) as server:
-            yield server
-
-
-def stop(server: Server) -> None:
-    """At once (PostgreSQL's "fast"), not when the last client has gone, as it stops on SIGTERM."""
-    assert server.process is not None
-    server.process.send_signal(signal.SIGINT)
-    server.process.wait(30)
-    server.stop()
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    with postgres_server(tmp_path) as server:
+        yield server
 
 
 async def test_a_server_that_goes_away_and_comes_back(own_server: Server, clock: Any) -> None:
@@ -281,7 +270,7 @@ async def test_a_server_that_goes_away_and_comes_back(own_server: Server, clock:
     upgrade(url)
     async with open_archive(url, clock) as archive:
         await archive.receipts.add(receipt(0))
-        stop(own_server)
+        own_server.stop()
         for attempt in (archive.receipts.add(receipt(1)), archive.receipts.recent(5), archive.ping()):
             with pytest.raises(ArchiveUnavailable, match="cannot be reached"):
                 await attempt
@@ -301,7 +290,7 @@ async def test_a_server_that_dies_within_a_transaction_commits_nothing_of_it(own
         with pytest.raises(ArchiveUnavailable):
             async with archive.engine.begin() as connection:
                 await connection.execute(text("INSERT INTO schedules VALUES ('d', 'j', '3m', 0, 0)"))
-                stop(own_server)
+                own_server.stop()
                 await connection.execute(text("INSERT INTO schedules VALUES ('d', 'k', '3m', 0, 0)"))
         assert archive.connections() == 0
         own_server.start()
