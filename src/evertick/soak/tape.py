@@ -6,11 +6,14 @@ Sizes are bytes, durations seconds, times of a tape seconds of replayed time sin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 FORMAT = 1
 """Raised whenever a field changes its meaning."""
+
+LOOKS = 2_000
+"""Of a tape at most."""
 
 EVERTICK, BEFORE, AFTER = "evertick", "before", "after"
 """The variants: the server itself, and its twin in the manner of the flow diagrams before and after their optimisation."""
@@ -52,7 +55,7 @@ class Tape:
     seconds: float
     """Of real time that the replay took."""
     looks: Sequence[Look]
-    """Thinned to at most 2,000; the highest RSS of what a point stands for is never lost."""
+    """Thinned to at most `LOOKS` (see `thinned`); the highest RSS of what a point stands for is never lost."""
     moments: Sequence[Moment] = ()
     runs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Job to outcome to count."""
@@ -77,6 +80,26 @@ class Tape:
     crashed: str | None = None
     """Why the process ended before its time."""
     notes: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, read: Mapping[str, Any]) -> Tape:
+        """What `dataclasses.asdict` made of one, also by way of JSON."""
+        return cls(
+            **_known(cls, read)
+            | {
+                "looks": tuple(Look(*look) for look in read["looks"]),
+                "moments": tuple(Moment(*moment) for moment in read.get("moments", ())),
+            }
+            | {name: Growth(*read[name]) for name in ("indices", "heap", "rss") if read.get(name) is not None}
+        )
+
+
+def thinned(looks: Sequence[Look], most: int = LOOKS) -> tuple[Look, ...]:
+    """At most ``most`` of them, evenly spread: of neighbours the one with the highest RSS stands for all."""
+    share = -(-len(looks) // most)
+    if share <= 1:
+        return tuple(looks)
+    return tuple(max(looks[n : n + share], key=lambda look: look.rss or 0) for n in range(0, len(looks), share))
 
 
 @dataclass(frozen=True)
@@ -133,3 +156,20 @@ class Soak:
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "verdict": "PASS" if self.passed else "FAIL"}
+
+    @classmethod
+    def of(cls, read: Mapping[str, Any]) -> Soak:
+        """What `as_json` wrote."""
+        return cls(
+            **_known(cls, read)
+            | {
+                "variants": {name: Tape.of(one) for name, one in read["variants"].items()},
+                "bounds": tuple(Bound(**_known(Bound, one)) for one in read.get("bounds", ())),
+                "faults": tuple(Injury(**_known(Injury, one)) for one in read.get("faults", ())),
+            }
+        )
+
+
+def _known(kind: Any, read: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a newer version added."""
+    return {each.name: read[each.name] for each in fields(kind) if each.name in read}
