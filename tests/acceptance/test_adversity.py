@@ -282,7 +282,8 @@ def test_no_fault_of_a_provider_puts_a_wrong_price_in_the_place_of_a_right_one(t
         }
         with running("serve", cwd=tmp_path / "desk", env=environment) as server:
             url = server.address()
-            prices = {q["id"]: q["price"] for q in post(f"{url}/api/v1/indices/refresh")["quotes"]}
+            well = post(f"{url}/api/v1/indices/refresh")
+            prices = {q["id"]: q["price"] for q in well["quotes"]}
             assert len(prices) >= 120
             for kind in ("404", "truncated", "wrongtype", "nan", "zero", "negative",
                          "retyped", "misaligned", "shell", "scale", "future", "stale", "partial", "cut"):  # fmt: skip
@@ -292,8 +293,12 @@ def test_no_fault_of_a_provider_puts_a_wrong_price_in_the_place_of_a_right_one(t
                 found = {q["id"]: q["price"] for q in answer["quotes"]}
                 assert found == pytest.approx(prices, rel=0.3, abs=0.3), kind
                 resting = {s["name"]: s["error"] for s in answer["sources"] if s["state"] == "resting"}
-                assert not resting.keys() & {"coingecko", "vps", "yahoo"}, (kind, resting)
-                post(f"{url}/api/v1/indices/refresh")  # a run that goes well, before any source has failed in three
+                # Each fault met every source that has something to say now: at a weekend that is not all of them.
+                awake = {s["name"] for s in well["sources"] if s["state"] == "ok"}
+                assert "coingecko" in awake
+                assert not resting.keys() & awake, (kind, resting)
+                # A run that goes well, before any source has failed in three.
+                well = post(f"{url}/api/v1/indices/refresh")
 
             def recovered() -> bool:
                 states = {s["state"] for s in post(f"{url}/api/v1/indices/refresh")["sources"]}

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,10 @@ import pytest
 from evertick import universe
 from evertick.app import Server, open_server
 from evertick.errors import DataFolderInUse, NotFound
-from evertick.model import Outcome, Quote, SlotState
+from evertick.model import Outcome, Quote, SlotState, SystemClock
 from evertick.settings import Settings, SourceSettings, load
 from evertick.simulator import Faults, Market, base_urls, serve
+from evertick.simulator.clock import MarketClock
 from evertick.sources.history import PER_RUN
 
 
@@ -33,13 +34,29 @@ async def upstream(faults: Faults) -> AsyncIterator[str]:
 
 @pytest.fixture
 def settings(upstream: str, tmp_path: Path) -> Settings:
+    return against(upstream, tmp_path)
+
+
+def against(upstream: str, folder: Path) -> Settings:
     return load(
         environ={},
         memory_limit=8 << 30,  # this process is the tests' as well
-        data_dir=tmp_path / "data",
+        data_dir=folder / "data",
         job_attempts=1,
         sources={name: SourceSettings(base_url=url) for name, url in base_urls(upstream).items()},
     )
+
+
+class Wednesday(SystemClock):
+    """From 15:00 UTC on a Wednesday to come, when London and New York trade and no closed market is left alone."""
+
+    def __init__(self) -> None:
+        now = datetime.now(UTC)
+        day = now + timedelta(days=(2 - now.weekday()) % 7 + 7)
+        self.ahead = day.replace(hour=15, minute=0, second=0) - now
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
 
 @pytest.fixture
@@ -109,8 +126,13 @@ async def test_quotes_and_a_report_from_providers_to_readers(stored: Settings) -
         assert (await server.archive.reports.latest()).id == meta.id
 
 
-async def test_a_provider_that_is_down_costs_only_its_own_freshness(settings: Settings, faults: Faults) -> None:
-    async with open_server(settings, roles=("work",)) as server:
+async def test_a_provider_that_is_down_costs_only_its_own_freshness(tmp_path: Path) -> None:
+    faults, clock = Faults(), Wednesday()
+    market = Market(universe.load(None), clock=MarketClock(clock.now()))
+    async with (
+        serve(market, faults) as address,
+        open_server(against(address, tmp_path), clock=clock, roles=("work",)) as server,
+    ):
         await server.runner.run_now("refresh_indices")
         before = await server.board.load()
         faults.replace(["yahoo=500"])
