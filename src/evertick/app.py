@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 READY_WITHIN_S = 3.0
+POLL_S = 1.0
 
 
 def check(settings: Settings) -> None:
@@ -170,11 +171,13 @@ async def open_server(
     roles: Sequence[str] | None = None,
     restart: asyncio.Event | None = None,
     restarts: Sequence[datetime] = (),
+    poll_s: float = POLL_S,
 ) -> AsyncIterator[Server]:
     """Open everything and start the roles; close everything in reverse.
 
     ``restart`` is set when the process is to restart in place, ``restarts`` are those of the last hour; without the event
-    an exhausted memory budget holds reports back and nothing more.
+    an exhausted memory budget holds reports back and nothing more. ``poll_s``: how often the ledger is asked for slots that
+    nobody in this process told of (retries, other processes).
 
     Raises `SettingsError` before anything is opened, else the error of what could not be opened; nothing stays open then.
     """
@@ -215,7 +218,9 @@ async def open_server(
         )
         budgeted = Restart(watch, restart, lambda: len(runner.running), clock, reports=(REPORT,))
         stack.push_async_callback(budgeted.close)
-        runner = Runner(desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat, gate=budgeted.gate)
+        runner = Runner(
+            desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat, gate=budgeted.gate, poll_s=poll_s
+        )
         await stack.enter_async_context(watch.watching())
         account = Account(archive.timeline, archive.receipts, watch, clock, ZoneInfo(settings.timezone))
         inquiry = Inquiry(keeper.run_ended, archive.timeline, watch.process, clock, pools)
@@ -240,8 +245,11 @@ async def run_server(
     announce: Callable[[str], None] = lambda url: None,
     may_restart: bool = False,
     restarts: Sequence[datetime] = (),
+    clock: Clock | None = None,
+    poll_s: float = POLL_S,
+    opened: Callable[[Server], None] = lambda server: None,
 ) -> socket | None:
-    """Serve until SIGINT or SIGTERM. ``announce`` is told the address when the server is ready.
+    """Serve until SIGINT or SIGTERM. ``announce`` is told the address when the server is ready, ``opened`` gets the server.
 
     With ``may_restart`` it also ends when memory is to be freed by a restart: then it returns the socket, which still listens,
     for the process that comes next. ``restarts`` are the earlier ones.
@@ -254,7 +262,8 @@ async def run_server(
     again = False
     with bind(settings.host, settings.port) as listening:
         url = address_of(listening)
-        async with open_server(settings, restart=restart, restarts=restarts) as server:
+        async with open_server(settings, clock=clock, restart=restart, restarts=restarts, poll_s=poll_s) as server:
+            opened(server)
             from evertick.web.app import create_app
 
             app = create_app(server.services())

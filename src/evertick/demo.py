@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from evertick import logs, terminal
 from evertick.app import run_server
-from evertick.errors import EvertickError, SettingsError
+from evertick.errors import SettingsError
 from evertick.settings import SourceSettings, load
 from evertick.simulator import base_urls
+from evertick.simulator.process import simulator
 from evertick.web.serve import bind
-
-START_WITHIN_S = 20
 
 
 async def run_demo(*, port: int | None, data: Path | None, every: str, seed: int, fail: Iterable[str]) -> None:
@@ -53,34 +49,3 @@ def free(port: int, *, chosen: bool) -> int:
             raise
         return 0
     return port
-
-
-@asynccontextmanager
-async def simulator(seed: int, fail: Iterable[str]) -> AsyncIterator[str]:
-    """The simulator in a process of its own, so that the server's memory is the server's alone. Yields its address.
-
-    It ends when its standard input closes, so also when this process is killed.
-    """
-    command = [sys.executable, "-m", "evertick", "simulate", "--port", "0", "--seed", str(seed), "--until-stdin-closes"]
-    for fault in fail:
-        command += ["--fail", fault]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(START_WITHIN_S):
-            async for line in process.stdout:
-                if (at := line.find(b"http://")) >= 0:
-                    break
-            else:
-                raise EvertickError(f"the simulator ended with {await process.wait()} before it was ready")
-        yield line[at:].split()[0].decode().rstrip("/")
-    finally:
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 1)
-        except TimeoutError:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()

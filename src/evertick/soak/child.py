@@ -1,0 +1,131 @@
+"""The measured server: what ``evertick serve`` runs, in a process of its own, on a clock that its parent moves.
+
+    python -m evertick.soak.child FILE
+
+``FILE`` holds JSON: ``settings`` (of `evertick.settings`), ``start`` (ISO 8601; null: the system's clock), ``at`` (seconds
+after ``start`` at which this process begins) and ``poll_s``. Orders come as lines of JSON on the standard input and are
+answered by one line each on the standard output; the first line, without an order, says that the server is ready. When the
+input closes, the server stops.
+
+The parts of the server are all the real ones. Nothing of the soak's readers, tapes and faults is in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evertick import logs, settings
+from evertick.app import Server, run_server
+from evertick.memory.gauge import peak_rss
+from evertick.soak.clock import VirtualClock
+
+LOOPS = frozenset({"memory watch", "runner", "scheduler"})
+"""The tasks of the server that sleep by the clock when there is nothing to do; each run is awaited beside them."""
+SETTLE_WITHIN_S = 1200.0
+"""Real seconds: a run may take as long as it may take, and not for ever."""
+
+
+class Child:
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.settings = settings.load(environ={}, **given["settings"])
+        self.poll_s = float(given["poll_s"])
+        self.clock: VirtualClock | None = None
+        if given["start"] is not None:
+            self.clock = VirtualClock(datetime.fromisoformat(given["start"]) + timedelta(seconds=given["at"]))
+        self.behind = float(given["at"])
+        self.server: Server | None = None
+        self.url = ""
+        self.orders: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        await run_server(
+            self.settings, clock=self.clock, poll_s=self.poll_s, announce=self.ready, opened=self.opened
+        )  # fmt: skip
+        if self.orders is not None:
+            self.orders.cancel()
+
+    def opened(self, server: Server) -> None:
+        self.server = server
+
+    def ready(self, url: str) -> None:
+        self.url = url
+        self.orders = asyncio.create_task(self._obey(), name="soak: orders")
+
+    async def _obey(self) -> None:
+        lines = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        _say({"url": self.url, "pid": os.getpid(), **self.status()})
+        async for line in lines:
+            order = json.loads(line)
+            try:
+                if order["do"] == "advance":
+                    await self._advance(order["to"] - self.behind)
+                elif order["do"] == "shift" and self.clock is not None:
+                    self.clock.shift(order["by"])
+            except TimeoutError:
+                _say({"error": f"not at rest within {SETTLE_WITHIN_S:g} s", "waiting": sorted(self._awaited())})
+                continue
+            _say(self.status())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _advance(self, to: float) -> None:
+        clock = self.clock
+        if clock is None:
+            return
+        while clock.passed < to:
+            async with asyncio.timeout(SETTLE_WITHIN_S):
+                await clock.quiet(self._awaited)
+            due = clock.next_waking()
+            clock.jump(to if due is None else min(due, to))
+
+    def _awaited(self) -> set[str]:
+        assert self.server is not None
+        return {*LOOPS, *(slot.id for slot in self.server.runner.running)}
+
+    def status(self) -> dict[str, Any]:
+        """Bytes and counts; ``at`` in seconds since the soak began."""
+        assert self.server is not None
+        server = self.server
+        sample = server.keeper.gauge.sample()
+        runs: dict[str, dict[str, int]] = {}
+        for (job, outcome), count in server.keeper.runs.items():
+            runs.setdefault(job, {})[outcome] = count
+        passed = self.clock.passed if self.clock is not None else (server.clock.now() - server.watch.started).total_seconds()
+        return {
+            "at": self.behind + passed,
+            "rss": sample.rss,
+            "peak": peak_rss(),
+            "heap": sample.heap,
+            "fds": sample.fds,
+            "tasks": sample.tasks,
+            "threads": sample.threads,
+            "connections": sample.connections,
+            "budget": str(server.watch.budget.state),
+            "runs": runs,
+        }
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def main(file: str) -> None:
+    import uvloop
+
+    child = Child(json.loads(Path(file).read_text()))
+    logs.configure(child.settings.log_format, child.settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(child.run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
