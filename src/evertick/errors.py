@@ -24,6 +24,8 @@
     ├── ReportError              a report could not be made
     │   └── ReportRejected       validation found reasons not to publish it (``reasons``)
     ├── SoakError                a soak could not be run: a program it needs is missing, or did not start
+    │   ├── ServerEnded          the measured server ended, killed on purpose or by itself
+    │   └── NoAnswer             a reader's request was not answered
     └── JobError                 a job could not be run to its end
         ├── Fenced               the lease went to another worker; what this one did does not count
         ├── JobTimedOut          the job ran past its ``max_run``
@@ -154,6 +156,14 @@ class ReportRejected(ReportError):
 
 
 class SoakError(EvertickError):
+    pass
+
+
+class ServerEnded(SoakError):
+    pass
+
+
+class NoAnswer(SoakError):
     pass
 
 

@@ -98,7 +98,9 @@ class Child:
         runs: dict[str, dict[str, int]] = {}
         for (job, outcome), count in server.keeper.runs.items():
             runs.setdefault(job, {})[outcome] = count
-        passed = self.clock.passed if self.clock is not None else (server.clock.now() - server.watch.started).total_seconds()
+        passed = (
+            self.clock.passed if self.clock is not None else (server.clock.now() - server.watch.started).total_seconds()
+        )
         return {
             "at": self.behind + passed,
             "rss": sample.rss,

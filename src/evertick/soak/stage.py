@@ -1,9 +1,9 @@
 """The measured server as its parent has it: started, moved through time, killed and started again at the same instant.
 
-    async with Stage(folder, settings, start=START) as stage:
-        status = await stage.advance(180)       # three minutes later, as soon as nothing is under way
-        await stage.kill()
-        await stage.start()                     # the same port, the same data, the same instant
+async with Stage(folder, settings, start=START) as stage:
+    status = await stage.advance(180)       # three minutes later, as soon as nothing is under way
+    await stage.kill()
+    await stage.start()                     # the same port, the same data, the same instant
 """
 
 from __future__ import annotations
@@ -20,17 +20,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from evertick.errors import EvertickError
+from evertick.errors import ServerEnded
 
 POLL_S = 30.0
 """How often a server on a virtual clock asks the ledger by itself: as often as its scheduler looks, not every second."""
 READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 40.0
 _LINE = 1 << 20
-
-
-class ServerEnded(EvertickError):
-    """The measured server ended: killed by us, or by itself."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Stage:
         self.pid = 0
         self.status = Status(0.0)
         self.starts = 0
-        self._settings = dict(settings)
+        self.settings = dict(settings)
         self._poll_s = poll_s
         self._reached = 0.0
         """No process of this stage has been further: the next one begins there."""
@@ -83,6 +79,11 @@ class Stage:
     def instant(self) -> datetime | None:
         """The virtual wall clock; ``None`` on the system's."""
         return None if self.start_at is None else self.start_at + timedelta(seconds=self.now)
+
+    @property
+    def elapsed(self) -> float:
+        """Real seconds since the first start began."""
+        return 0.0 if self._began is None else asyncio.get_running_loop().time() - self._began
 
     @property
     def log(self) -> Path:
@@ -107,9 +108,9 @@ class Stage:
         if self._began is None:
             self._began = loop.time()
         given = {
-            "settings": self._settings,
+            "settings": self.settings,
             "start": self.start_at.isoformat() if self.start_at is not None else None,
-            "at": self.now if self.start_at is not None else loop.time() - self._began,
+            "at": self.now if self.start_at is not None else self.elapsed,
             "poll_s": self._poll_s if self.start_at is not None else 1.0,
         }
         file = self.folder / "server.json"
@@ -128,7 +129,7 @@ class Stage:
             await self.kill()
             raise ServerEnded(f"the server was not ready within {READY_WITHIN_S:g} s; see {self.log}") from None
         self.url, self.pid = ready["url"], ready["pid"]
-        self._settings["port"] = int(self.url.rsplit(":", 1)[1])
+        self.settings["port"] = int(self.url.rsplit(":", 1)[1])
         self.starts += 1
         return self._seen(ready)
 

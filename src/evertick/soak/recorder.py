@@ -1,0 +1,183 @@
+"""Writes down how the measured server is, and makes its tape of it at the end."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, NamedTuple, Protocol
+
+from evertick.memory.account import drifts
+from evertick.memory.growth import Point, Trend, kept, trend
+from evertick.model import Outcome, Page, Receipt, RunFigures
+from evertick.soak.stage import Status
+from evertick.soak.tape import EVERTICK, Growth, Look, Moment, Tape, thinned
+
+REFRESH, SAVE, REPORT = "refresh_indices", "save_report", "report"
+WARM_UP_S = 3600.0
+"""Of replayed time, for what the looks are compared with: by then a report was made and every page was read."""
+OVERLAP = timedelta(hours=2)
+"""So far back a collection looks for receipts of runs that had begun before the last one."""
+
+
+class Receipts(Protocol):
+    async def recent(self, limit: int = 50, cursor: str | None = None, job: str | None = None) -> Page[Receipt]: ...
+
+
+class Seen(NamedTuple):
+    look: Look
+    process: int
+    """Counts the starts."""
+
+
+@dataclass
+class Recorder:
+    """``began``: the instant of second 0, on the server's clock."""
+
+    began: datetime
+    seen: list[Seen] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+    peak: int = 0
+    start_rss: int | None = None
+    _known: dict[tuple[datetime, str, str | None], None] = field(default_factory=dict)
+
+    def look(self, status: Status, process: int) -> None:
+        if self.start_rss is None:
+            self.start_rss = status.rss
+        self.peak = max(self.peak, status.rss or 0, status.peak or 0)
+        look = Look(status.at, status.rss, status.heap, status.fds, status.connections)
+        self.seen.append(Seen(look, process))
+
+    def moment(self, at: float, kind: str, text: str = "") -> None:
+        self.moments.append(Moment(at, kind, text))
+
+    async def collect(self, store: Receipts) -> None:
+        """The receipts that are new since the last time; the server prunes its own after a while."""
+        cursor, found = None, []
+        edge = max((r.started for r in self.receipts[-50:]), default=self.began) - OVERLAP
+        while True:
+            page = await store.recent(200, cursor)
+            found += [r for r in page.items if _key(r) not in self._known]
+            cursor = page.next
+            if cursor is None or page.items[-1].started < edge:
+                break
+        self._known = dict.fromkeys((*self._known, *map(_key, found)))
+        while len(self._known) > 20_000:
+            del self._known[next(iter(self._known))]
+        self.receipts += sorted(found, key=lambda r: r.started)
+        self.peak = max(self.peak, *(r.peak_rss or 0 for r in found), 0)
+
+    def tape(
+        self, *, days: float, seconds: float, requests: Mapping[str, int], crashed: str | None, notes: Sequence[str]
+    ) -> Tape:
+        looks = [s.look for s in self.seen]
+        reports = [Moment(self._at(r), "report") for r in self.receipts if r.job == SAVE and r.outcome is Outcome.OK]
+        return Tape(
+            name=EVERTICK,
+            days=days,
+            seconds=seconds,
+            looks=thinned(looks),
+            moments=tuple(sorted((*reports, *self.moments))),
+            runs=_runs(self.receipts),
+            requests=dict(requests),
+            start_rss=self.start_rss,
+            steady_rss=_middle(look.rss for look in looks[len(looks) // 2 :]),
+            peak_rss=self.peak or None,
+            peak_above_steady=_middle(_above(r) for r in _alone(self.receipts, REPORT)),
+            connections_leaked=leaked([look.connections for look in looks], [look.at for look in looks]),
+            kept_per_report=_middle(r.retained for r in _alone(self.receipts, SAVE)[1:]),
+            kept_per_iteration=_middle(own_keep(self.receipts)),
+            indices=_growth(kept(drifts(map(_figures, self.receipts), WARM_UP_S)["indices"])),
+            heap=_growth(trend(self._points("heap"), warm_up_s=WARM_UP_S)),
+            rss=_growth(trend(self._points("rss"), warm_up_s=WARM_UP_S)),
+            receipts=by_job(self.receipts),
+            crashed=crashed,
+            notes=tuple(notes),
+        )
+
+    def _at(self, receipt: Receipt) -> float:
+        return (receipt.started - self.began).total_seconds()
+
+    def _points(self, what: str) -> Iterable[Point]:
+        for look, process in self.seen:
+            if (value := getattr(look, what)) is not None:
+                yield Point(look.at, value, str(process))
+
+
+def leaked(counts: Sequence[int | None], at: Sequence[float], warm_up_s: float = WARM_UP_S) -> int | None:
+    """How many more are open at the end than ever while the pools filled.
+
+    >>> leaked([2, 9, 8, 8], [0, 60, 7200, 7300]), leaked([2, 3, 60, 120], [0, 60, 7200, 7300])
+    (0, 87)
+    """
+    warm = [n for n, when in zip(counts, at, strict=True) if n is not None and when - at[0] <= warm_up_s]
+    rest = [n for n, when in zip(counts, at, strict=True) if n is not None and when - at[0] > warm_up_s]
+    if not warm or not rest:
+        return None
+    return max(0, int(median(rest[-20:])) - max(warm))
+
+
+def own_keep(receipts: Sequence[Receipt]) -> list[int]:
+    """By iteration of the auto-report scheduler: heap kept by the run, less what saving the report kept within it."""
+    saved = {r.slot: r.retained for r in _alone(receipts, SAVE)}
+    return [
+        r.retained - inner
+        for r in _alone(receipts, REPORT)[1:]
+        if r.retained is not None and (inner := saved.get(r.slot)) is not None
+    ]
+
+
+def by_job(receipts: Sequence[Receipt]) -> dict[str, dict[str, Any]]:
+    jobs: dict[str, list[Receipt]] = defaultdict(list)
+    for receipt in receipts:
+        jobs[receipt.job].append(receipt)
+    return {
+        job: {
+            "runs": len(those),
+            "failed": sum(r.outcome is not Outcome.OK for r in those),
+            "overlapped": sum(r.overlapped for r in those),
+            "median_s": round(median(r.duration_s for r in those), 4),
+            "retained": _middle(r.retained for r in those if not r.overlapped),
+            "freed": _middle(r.freed for r in those),
+            "release_s": round(median(r.release_s for r in those), 6),
+        }
+        for job, those in sorted(jobs.items())
+    }
+
+
+def _alone(receipts: Sequence[Receipt], job: str) -> list[Receipt]:
+    return [r for r in receipts if r.job == job and not r.overlapped and r.outcome is Outcome.OK]
+
+
+def _above(receipt: Receipt) -> int | None:
+    if receipt.peak_rss is None or receipt.rss_before is None:
+        return None
+    return receipt.peak_rss - receipt.rss_before
+
+
+def _runs(receipts: Sequence[Receipt]) -> dict[str, dict[str, int]]:
+    counts = Counter((r.job, str(r.outcome)) for r in receipts)
+    return {job: {o: n for (j, o), n in sorted(counts.items()) if j == job} for job in sorted({j for j, _ in counts})}
+
+
+def _figures(r: Receipt) -> RunFigures:
+    return RunFigures(
+        r.started, r.job, r.component, r.retained, _above(r), r.fds_delta, r.connections_delta, r.overlapped,
+        r.outcome is Outcome.OK, r.heap_before, r.pid,
+    )  # fmt: skip
+
+
+def _key(receipt: Receipt) -> tuple[datetime, str, str | None]:
+    return receipt.started, receipt.job, receipt.slot
+
+
+def _growth(found: Trend | None) -> Growth | None:
+    return None if found is None else Growth(found.per_day, found.low, found.high)
+
+
+def _middle(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return int(median(known)) if known else None
