@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import Text, and_, bindparam, delete, exists, func, literal_column, or_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from evertick.archive.connection import Engine
@@ -36,7 +36,7 @@ WAITING_LIMIT = 20
 """Submitted slots of one job that may wait; one more is refused."""
 PRUNE_STEP = 500
 _TRIES = 8
-_BETWEEN = "\x1f"
+_BETWEEN, _APART = "\x1f", "\x1e"
 _MICROSECOND = timedelta(microseconds=1)
 _OVER = (SlotState.DONE, SlotState.FAILED, SlotState.MISSED)
 
@@ -69,6 +69,7 @@ class Ledger:
         self._engine = engine
         self._url = url
         self._postgres = engine.dialect.name == "postgresql"
+        self._claimable: tuple[Mapping[tuple[str, str], int], tuple[list[str], str]] | None = None
 
     # --- what is due -------------------------------------------------------------------------------------------------
 
@@ -168,14 +169,16 @@ class Ledger:
         """
         if not jobs:
             return None
-        names = sorted(desk + _BETWEEN + job for desk, job in jobs)
-        values = {"me": owner, "at": now, "until": now + timedelta(seconds=lease_s), "jobs": names}
+        names, listed = self._written(jobs)
+        looked = {"me": owner, "at": now, "names": names}
+        values = {"me": owner, "at": now, "until": now + timedelta(seconds=lease_s), "jobs": listed}
+        claim = _CLAIM_POSTGRES if self._postgres else _CLAIM_SQLITE
         for _ in range(_TRIES):
-            if not self._postgres and not await self._anything(values):
-                return None  # SQLite's writers queue: only a reader may look every second
+            if not await self._anything(looked):
+                return None  # only a reader looks every second: SQLite's writers queue, and PostgreSQL is sent no long list
             try:
                 async with self._engine.begin() as connection:
-                    row = (await connection.execute(_CLAIM, values)).first()
+                    row = (await connection.execute(claim, values)).first()
                     if row is None:
                         return None
                     slot = _slot(row)
@@ -189,8 +192,15 @@ class Ledger:
 
     async def _anything(self, values: Mapping[str, Any]) -> bool:
         async with self._engine.connect() as connection:
-            looked = {name: value for name, value in values.items() if name != "until"}
-            return await connection.scalar(_CANDIDATE, looked) is not None
+            return await connection.scalar(_OPEN_SLOT, values) is not None
+
+    def _written(self, jobs: Mapping[tuple[str, str], int]) -> tuple[list[str], str]:
+        """The names of ``jobs``, and all of them as one text. The same mapping comes with every look, and may be long."""
+        if self._claimable is None or self._claimable[0] is not jobs:
+            keys = sorted(desk + _BETWEEN + job for desk, job in jobs)
+            text = _APART.join(keys) if self._postgres else json.dumps(keys)
+            self._claimable = jobs, (sorted({job for _, job in jobs}), text)
+        return self._claimable[1]
 
     def renewals(self) -> Renewals:
         return Renewals(self._url)
@@ -275,6 +285,22 @@ class Ledger:
         more = found[limit - 1] if len(found) > limit else None
         return Page(found[:limit], None if more is None else _cursor(more))
 
+    async def outlook(self, now: datetime) -> tuple[Sequence[tuple[str, str]], datetime | None]:
+        """The schedules that are due at ``now``, ``(desk, job)``, and when the next of the others is."""
+        due = (
+            select(schedules.c.desk, schedules.c.job).where(schedules.c.next_due <= now).order_by(schedules.c.next_due)
+        )
+        following = select(func.min(schedules.c.next_due)).where(schedules.c.next_due > now)
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(due)).all()
+            return [(row.desk, row.job) for row in rows], await connection.scalar(following)
+
+    async def standing(self) -> Mapping[tuple[str, str], tuple[str, datetime, datetime]]:
+        """``(desk, job)`` of every schedule to its ``(spec, anchor, next_due)``."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(select(schedules))
+            return {(row.desk, row.job): (row.spec, row.anchor, row.next_due) for row in rows}
+
     async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
         """``(desk, job, spec, next_due)`` of every schedule, the soonest first."""
         query = select(schedules.c.desk, schedules.c.job, schedules.c.spec, schedules.c.next_due)
@@ -311,27 +337,40 @@ _OPEN: tuple[Any, ...] = (literal_column("'due'"), literal_column("'leased'"))
 """Written out, not bound: only so do the planners see that the partial index `ix_slots_state_due` answers."""
 
 
-def _candidate() -> Any:
-    """The id of the slot to lease next: due and its job free, or leased by another whose lease is over."""
+def _over(slot: Any, now: Any) -> Any:
+    """Leased by another whose lease is over."""
+    me = bindparam("me", type_=slots.c.owner.type)
+    return and_(slot.c.state == SlotState.LEASED, slot.c.lease_until < now, slot.c.owner != me)
+
+
+def _due(slot: Any, now: Any) -> Any:
+    waits = or_(slot.c.not_before.is_(None), slot.c.not_before <= now)
+    return and_(slot.c.state == SlotState.DUE, slot.c.due <= now, waits)
+
+
+def _open_slot() -> Any:
+    """Whether there may be something to lease: a look at few rows, whatever the number of desks."""
+    now = bindparam("at", type_=slots.c.due.type)
+    names = slots.c.job.in_(bindparam("names", expanding=True))
+    return select(slots.c.id).where(slots.c.state.in_(_OPEN), names, or_(_due(slots, now), _over(slots, now))).limit(1)
+
+
+def _candidate(listed: Any) -> Any:
+    """The id of the slot to lease next, of the jobs that the subquery ``listed`` names: due and its job free, or its lease
+    over."""
     slot, running = slots.alias("slot"), slots.alias("running")
-    now, me = bindparam("at", type_=slots.c.due.type), bindparam("me", type_=slots.c.owner.type)
+    now = bindparam("at", type_=slots.c.due.type)
     free = ~exists().where(
         running.c.desk == slot.c.desk, running.c.job == slot.c.job, running.c.state == SlotState.LEASED
     )
-    due = and_(
-        slot.c.state == SlotState.DUE,
-        slot.c.due <= now,
-        or_(slot.c.not_before.is_(None), slot.c.not_before <= now),
-        free,
-    )
-    over = and_(slot.c.state == SlotState.LEASED, slot.c.lease_until < now, slot.c.owner != me)
     return (
         select(slot.c.id)
         .where(
             slot.c.state.in_(_OPEN),
-            # As one text, so that no planner takes the index of (desk, job, due), which holds all that ever ran.
-            (slot.c.desk + _BETWEEN + slot.c.job).in_(bindparam("jobs", expanding=True)),
-            or_(due, over),
+            # As one text, so that no planner takes the index of (desk, job, due), which holds all that ever ran; and
+            # compared with true, so that PostgreSQL looks the names up in a hash instead of joining.
+            (slot.c.desk + _BETWEEN + slot.c.job).in_(listed).is_(true()),
+            or_(and_(_due(slot, now), free), _over(slot, now)),
         )
         .order_by(slot.c.due, slot.c.id)
         .limit(1)
@@ -339,22 +378,30 @@ def _candidate() -> Any:
     )
 
 
-_CANDIDATE = _candidate()
-_CLAIM = (
-    update(slots)
-    .where(slots.c.id == _CANDIDATE.scalar_subquery())
-    .values(
-        state=SlotState.LEASED,
-        owner=bindparam("me", type_=slots.c.owner.type),
-        token=slots.c.token + 1,
-        attempts=slots.c.attempts + 1,
-        lease_until=bindparam("until", type_=slots.c.due.type),
-        started=bindparam("at", type_=slots.c.due.type),
-        not_before=None,
-        progress=None,
+def _claim(candidate: Any) -> Any:
+    return (
+        update(slots)
+        .where(slots.c.id == candidate.scalar_subquery())
+        .values(
+            state=SlotState.LEASED,
+            owner=bindparam("me", type_=slots.c.owner.type),
+            token=slots.c.token + 1,
+            attempts=slots.c.attempts + 1,
+            lease_until=bindparam("until", type_=slots.c.due.type),
+            started=bindparam("at", type_=slots.c.due.type),
+            not_before=None,
+            progress=None,
+        )
+        .returning(slots)
     )
-    .returning(slots)
-)
+
+
+_JOBS = bindparam("jobs", type_=Text)
+"""One text, however many jobs there are: thousands of parameters would cost more than the claim."""
+_OPEN_SLOT = _open_slot()
+_CANDIDATE_SQLITE = _candidate(select(func.json_each(_JOBS).table_valued("value").c.value))
+_CANDIDATE_POSTGRES = _candidate(select(func.unnest(func.string_to_array(_JOBS, _APART))))
+_CLAIM_SQLITE, _CLAIM_POSTGRES = _claim(_CANDIDATE_SQLITE), _claim(_CANDIDATE_POSTGRES)
 
 
 def _given_up(slot: Slot, now: datetime) -> dict[str, Any]:

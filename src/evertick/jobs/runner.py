@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -66,7 +66,7 @@ class JobContext:
         await self._run.tell({"done": round(min(1.0, max(0.0, fraction)), 4), "stage": stage, "text": text[:200]})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A job as the runner knows it. ``run`` gets a `JobContext` and returns metadata of at most 4 KB as JSON, or nothing."""
 
@@ -80,6 +80,8 @@ class JobSpec:
     desk: str = "default"
     first_now: bool = False
     """The very first start of the schedule is due at once."""
+    one_at_a_time: bool = False
+    """No two runs of this name at once in one process, of whatever desks: each is measured alone, and needs its memory alone."""
     retry_s: float = 5.0
     """The first wait after a failure; it doubles, see `evertick.jobs.slots.backoff`."""
 
@@ -111,6 +113,23 @@ class _Run:
         await self.runner._told(self)
 
 
+class _Claimable:
+    """What may be claimed now, as the ledger wants it: made anew only when other names are left out than before."""
+
+    def __init__(self, specs: Collection[JobSpec]) -> None:
+        self._attempts = {spec.key: spec.attempts for spec in specs}
+        self._names = sorted({spec.name for spec in specs})
+        self._left_out: frozenset[str] = frozenset()
+        self._open: Mapping[tuple[str, str], int] = self._attempts
+
+    def without(self, names: Collection[str], gate: Callable[[str], str | None]) -> Mapping[tuple[str, str], int]:
+        left_out = frozenset(name for name in self._names if name in names or gate(name) is not None)
+        if left_out != self._left_out:
+            self._left_out = left_out
+            self._open = {key: n for key, n in self._attempts.items() if key[1] not in left_out}
+        return self._open
+
+
 class Runner(Looping):
     """``owner`` is unique to the process and the start; ``keep`` is `evertick.memory.Keeper.keep`.
 
@@ -138,7 +157,8 @@ class Runner(Looping):
         self._specs = {spec.key: spec for spec in specs}
         if len(self._specs) != len(specs):
             raise SettingsError("two jobs of one desk have the same name")
-        self._claimable = {spec.key: spec.attempts for spec in specs}
+        self._singly = frozenset(spec.name for spec in specs if spec.one_at_a_time)
+        self._claimable = _Claimable(self._specs.values())
         self._ledger = ledger
         self._keep = keep
         self._clock = clock
@@ -265,7 +285,8 @@ class Runner(Looping):
             if self._unsure:
                 await self._ledger.disown(self.owner, list(self._runs))
                 self._unsure = False
-            open_ = {key: n for key, n in self._claimable.items() if self._gate(key[1]) is None}
+            running = {run.spec.name for run in self._runs.values()} & self._singly
+            open_ = self._claimable.without(running, self._gate)
             slot = await self._ledger.claim(self.owner, open_, self._clock.now(), self._heartbeat.lease_s)
         except Exception as error:  # noqa: BLE001 - the loop outlives the database; logged once
             self._unsure = True

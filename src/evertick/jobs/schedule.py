@@ -200,6 +200,8 @@ class Schedule:
     timing: Timing
     zone: str
     exchanges: tuple[str, ...] = ()
+    spread: bool = False
+    """Of many jobs with one interval: each begins at its own place within the interval, told apart by the seed."""
 
     def __str__(self) -> str:
         """What is stored and compared: two schedules that read the same are due at the same times."""
@@ -207,7 +209,9 @@ class Schedule:
 
     def next(self, after: datetime, seed: str = "") -> datetime:
         """The first due time later than ``after`` (aware), in UTC."""
-        found = self.timing.next(after, seed).astimezone(UTC)
+        return self._in_session(self.timing.next(after, seed).astimezone(UTC), seed)
+
+    def _in_session(self, found: datetime, seed: str) -> datetime:
         if not self.exchanges:
             return found
         for _ in range(_WALK):
@@ -215,7 +219,7 @@ class Schedule:
             if opening == found:
                 return found
             if not self.timing.wall:
-                return opening
+                return self._after_opening(opening, seed)
             found = self.timing.next(opening - _TICK, seed).astimezone(UTC)
         raise SettingsError(f"'{self.text}' is never due: these times are always outside the sessions of the exchanges")
 
@@ -228,18 +232,38 @@ class Schedule:
         anchor, or from now where that is past already. A clock that was put back starts afresh.
         """
         if known is None:
-            return Plan(now if first_now else None, (), 0, now, self.next(now, seed))
+            return Plan(now if first_now else None, (), 0, now, self._first(now, seed))
         spec, anchor, next_due = known
         if anchor - now > _SKEW:
-            return Plan(None, (), 0, now, self.next(now, seed))
+            return Plan(None, (), 0, now, self._first(now, seed))
         if spec != str(self):
-            following = self.next(anchor, seed)
-            return Plan(None, (), 0, anchor, following if following > now else self.next(now, seed))
+            following = self._first(anchor, seed)
+            return Plan(None, (), 0, anchor, following if following > now else self._first(now, seed))
         if next_due > now:
             return None
         found = due(self, next_due, now, seed=seed)
         assert found.newest is not None  # next_due itself is
         return Plan(found.newest, found.missed, found.coalesced, found.newest, found.next)
+
+    def _first(self, after: datetime, seed: str) -> datetime:
+        """The first due time after a start: the interval later, with ``spread`` a share of it."""
+        if not self.spread or self.timing.wall:
+            return self.next(after, seed)
+        return self._in_session((after + self._place(after, seed)).astimezone(UTC), seed)
+
+    def _after_opening(self, opening: datetime, seed: str) -> datetime:
+        """With ``spread`` not all at the bell: each at its own place in the first interval, if that is in session."""
+        later = opening + self._place(opening, seed) if self.spread else opening
+        return later if _opening(self.exchanges, later) == later else opening
+
+    def _place(self, after: datetime, seed: str) -> timedelta:
+        """Where in the interval that begins at ``after`` this job stands."""
+        return (self.timing.next(after, seed) - after) * (1 - _share(seed))
+
+
+def _share(seed: str) -> float:
+    """A place in [0, 1) for a seed, the same on every process."""
+    return int.from_bytes(blake2b(seed.encode(), digest_size=7).digest()) / (1 << 56)
 
 
 def due(schedule: Schedule, next_due: datetime, now: datetime, *, seed: str = "", limit: int = MISSED_SHOWN) -> Due:
@@ -292,8 +316,8 @@ def _opening(exchanges: tuple[str, ...], at: datetime) -> datetime:
 # --- reading a spec --------------------------------------------------------------------------------------------------
 
 
-def parse(spec: str, tz: str) -> Schedule:
-    """Read a schedule; ``tz`` is the IANA zone of its wall-clock times.
+def parse(spec: str, tz: str, *, spread: bool = False) -> Schedule:
+    """Read a schedule; ``tz`` is the IANA zone of its wall-clock times, ``spread`` as in `Schedule`.
 
     Raises `SettingsError` that names the spec, what is wrong with it, and what one looks like.
     """
@@ -308,7 +332,7 @@ def parse(spec: str, tz: str) -> Schedule:
         raise SettingsError(f"'{tz}' is not a time zone; take a name such as Asia/Ho_Chi_Minh or UTC") from None
     body, at, names = text.partition("@")
     exchanges = _exchanges(text, names) if at else ()
-    schedule = Schedule(text, _timing(text, body.strip().lower(), zone), tz, exchanges)
+    schedule = Schedule(text, _timing(text, body.strip().lower(), zone), tz, exchanges, spread)
     schedule.next(datetime(2026, 1, 1, tzinfo=UTC))  # what is never due is refused here, not at night
     return schedule
 

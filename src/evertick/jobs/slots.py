@@ -66,7 +66,8 @@ class Ledger(Protocol):
     async def claim(self, owner: str, jobs: Mapping[Job, int], now: datetime, lease_s: float) -> Slot | None:
         """The oldest slot of ``jobs`` that is due and free, or whose lease of another owner ran out; now leased.
 
-        ``jobs`` maps to how many attempts each may have: a slot that had them all becomes failed instead.
+        ``jobs`` maps to how many attempts each may have: a slot that had them all becomes failed instead. The same mapping
+        handed in again and again costs no more than a small one; it must not be changed meanwhile.
         """
 
     async def progress(self, slot: Slot, progress: Mapping[str, Any]) -> None:
@@ -97,6 +98,12 @@ class Ledger(Protocol):
     async def list(
         self, limit: int = 20, cursor: str | None = None, job: str | None = None, state: SlotState | None = None
     ) -> Page[Slot]: ...
+
+    async def outlook(self, now: datetime) -> tuple[Sequence[Job], datetime | None]:
+        """The schedules that are due at ``now``, and when the next of the others is: cheap, however many there are."""
+
+    async def standing(self) -> Mapping[Job, tuple[str, datetime, datetime]]:
+        """Every schedule with its ``(spec, anchor, next_due)``."""
 
     async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
         """``(desk, job, spec, next_due)`` of every schedule."""

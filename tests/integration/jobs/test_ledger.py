@@ -319,20 +319,25 @@ async def test_pruning_takes_what_ended_and_is_old(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("analysed", [False, True])
 async def test_claims_do_not_walk_over_the_many_that_ended(archive: Archive, url: str, analysed: bool) -> None:
-    from evertick.archive.ledger import _CANDIDATE
+    from evertick.archive.ledger import _CANDIDATE_POSTGRES, _CANDIDATE_SQLITE, _OPEN_SLOT
 
     await fill(archive, [JOB], 3000, SlotState.DONE)
-    statement = _CANDIDATE.params(me="a", at=NOW, jobs=["\x1f".join(JOB)])
-    async with archive.engine.connect() as connection:
-        if analysed:
-            await connection.exec_driver_sql("ANALYZE")
-        compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-        explain = "EXPLAIN QUERY PLAN" if url.startswith("sqlite") else "EXPLAIN"
-        rows = await connection.exec_driver_sql(f"{explain} {compiled}")
-        plan = "\n".join(str(row[-1]) for row in rows)
-    assert "ix_slots_state_due" in plan
-    assert "SCAN slot" not in plan
-    assert "Seq Scan" not in plan
+    on_sqlite = url.startswith("sqlite")
+    candidate = _CANDIDATE_SQLITE if on_sqlite else _CANDIDATE_POSTGRES
+    listed = '["default\x1frefresh"]' if on_sqlite else "default\x1frefresh"
+    for statement in (
+        _OPEN_SLOT.params(me="a", at=NOW, names=["refresh"]),
+        candidate.params(me="a", at=NOW, jobs=listed),
+    ):
+        async with archive.engine.connect() as connection:
+            if analysed:
+                await connection.exec_driver_sql("ANALYZE")
+            compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+            rows = await connection.exec_driver_sql(f"{'EXPLAIN QUERY PLAN' if on_sqlite else 'EXPLAIN'} {compiled}")
+            plan = "\n".join(str(row[-1]) for row in rows)
+        assert "ix_slots_state_due" in plan
+        assert "SCAN slot" not in plan
+        assert "Seq Scan" not in plan
 
 
 async def fill(archive: Archive, jobs: list[tuple[str, str]], each: int, state: SlotState) -> int:
@@ -344,6 +349,33 @@ async def fill(archive: Archive, jobs: list[tuple[str, str]], each: int, state: 
     async with archive.engine.begin() as connection:
         await connection.execute(insert(slots), rows)
     return len(rows)
+
+
+async def test_the_outlook_tells_what_is_due_and_when_the_next_is(ledger: Ledger) -> None:
+    assert await ledger.outlook(NOW) == ([], None)
+    for n, desk in enumerate(("asia", "europe", "africa")):
+        await ledger.plan(desk, "report", "1h", parse("1h", HCM), NOW - (60 - 10 * n) * MINUTE)
+    assert await ledger.outlook(NOW - MINUTE) == ([], NOW)
+    assert await ledger.outlook(NOW + 10 * MINUTE) == ([("asia", "report"), ("europe", "report")], NOW + 20 * MINUTE)
+    assert await ledger.outlook(NOW + 60 * MINUTE) == (
+        [("asia", "report"), ("europe", "report"), ("africa", "report")],
+        None,
+    )
+    assert (await ledger.standing())["asia", "report"] == ("1h", NOW - 60 * MINUTE, NOW)
+
+
+async def test_a_thousand_desks_are_claimed_in_their_order_and_those_of_others_are_left(ledger: Ledger) -> None:
+    desks = {(f"desk-{n}", "report"): 3 for n in range(1000)}
+    await ledger.submit("of-others", "report", {}, NOW - MINUTE)
+    for n in (700, 20, 999):
+        await ledger.submit(f"desk-{n}", "report", {}, NOW + n * timedelta(seconds=0.001))
+    order = []
+    while (slot := await ledger.claim("a", desks, NOW + MINUTE, 30)) is not None:
+        order.append(slot.desk)
+    assert order == ["desk-20", "desk-700", "desk-999"]
+    assert await ledger.claim("a", {("of-others", "report"): 3}, NOW + MINUTE, 30) is not None, (
+        "other jobs, another answer"
+    )
 
 
 # --- many at once ----------------------------------------------------------------------------------------------------

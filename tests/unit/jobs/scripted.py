@@ -178,6 +178,15 @@ class MemoryLedger:
     ) -> Page[Slot]:
         return Page(list(self.slots.values())[:limit])
 
+    async def outlook(self, now: datetime) -> tuple[Sequence[tuple[str, str]], datetime | None]:
+        self._called("outlook")
+        due = [key for key, (_, _, at) in self.schedules.items() if at <= now]
+        return due, min((at for _, _, at in self.schedules.values() if at > now), default=None)
+
+    async def standing(self) -> Mapping[tuple[str, str], tuple[str, datetime, datetime]]:
+        self._called("standing")
+        return dict(self.schedules)
+
     async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
         self._called("next_due")
         return [(*key, spec, due) for key, (spec, _, due) in self.schedules.items()]

@@ -471,3 +471,19 @@ async def test_a_claim_that_fails_is_logged_once_and_the_loop_goes_on() -> None:
             await stage.clock.advance(3)
         assert [entry["event"] for entry in logs] == ["claiming jobs failing", "claiming jobs recovered"]
         assert stage.now(slot).state == SlotState.LEASED
+
+
+async def test_runs_of_one_name_wait_for_each_other_where_they_are_to_be_alone() -> None:
+    clock, ledger, job = VirtualClock(), MemoryLedger(), Job()
+    desks = [JobSpec("report", job, desk=f"desk-{n}", one_at_a_time=True) for n in range(3)]
+    async with Heartbeat(ScriptedRenewals(), clock, 3600) as heartbeat:
+        specs = [*desks, JobSpec("refresh", job)]
+        async with Runner(specs, ledger, ScriptedKeep(), clock, heartbeat=heartbeat, concurrency=4) as runner:
+            for spec in specs:
+                await runner.submit(spec.name, desk=spec.desk)
+            await clock.advance(5)
+            assert sorted(slot.job for slot in runner.running) == ["refresh", "report"]
+            job.go.set()
+            await clock.advance(30)
+    assert {slot.state for slot in ledger.slots.values()} == {SlotState.DONE}
+    assert len(job.contexts) == 4

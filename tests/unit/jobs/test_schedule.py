@@ -224,6 +224,39 @@ def test_a_clock_that_was_put_back_starts_afresh() -> None:
     assert schedule.plan((str(schedule), skewed, skewed + timedelta(minutes=3)), NOW) is None
 
 
+@pytest.mark.parametrize("spec", ["1h", "30m..90m", "1h @XNYS", "30m @24/7"])
+def test_many_jobs_of_one_schedule_do_not_begin_together(spec: str) -> None:
+    spread = parse(spec, NY, spread=True)
+    opening = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)  # of New York, on a Tuesday
+    start = opening - timedelta(hours=3) if "XNYS" in spec else opening
+    plans = [spread.plan(None, start, seed=f"desk-{n}.report") for n in range(1000)]
+    minutes = [(plan.next_due - start) / timedelta(minutes=1) for plan in plans if plan is not None]
+    assert len(minutes) == 1000
+    last = max(minutes)
+    per_tenth = [sum(n * last / 10 < m <= (n + 1) * last / 10 for m in minutes) for n in range(10)]
+    first = 7 if "XNYS" in spec else 0  # nothing before the opening
+    assert max(per_tenth) < 1000 / 2, per_tenth
+    assert min(per_tenth[first:8]) > 30, per_tenth
+    assert len(set(minutes)) > 900
+    again = spread.plan(None, start, seed="desk-7.report")
+    assert again is not None and again.next_due == plans[7].next_due  # type: ignore[union-attr]
+    after = spread.plan((str(spread), start, again.next_due), again.next_due, seed="desk-7.report")
+    assert after is not None and after.newest == again.next_due and after.next_due > again.next_due
+
+
+def test_the_spread_outlives_a_changed_interval() -> None:
+    new = parse("20m", HCM, spread=True)
+    plans = [new.plan(("1h", NOW, NOW + timedelta(minutes=n)), NOW, seed=f"desk-{n}.report") for n in range(40)]
+    assert len({plan.next_due for plan in plans if plan is not None}) == 40
+
+
+def test_times_of_day_are_what_they_say_for_every_job() -> None:
+    schedule = parse("07:00", HCM, spread=True)
+    assert (
+        schedule.plan(None, NOW, seed="a") == schedule.plan(None, NOW, seed="b") == parse("07:00", HCM).plan(None, NOW)
+    )
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
