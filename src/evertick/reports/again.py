@@ -14,6 +14,8 @@ from evertick.reports import record
 from evertick.reports.blocks import Head
 from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderer
+from evertick.reports.sections.cards import cards
+from evertick.reports.together import Together
 from evertick.reports.write import first_sentence, write
 
 
@@ -54,36 +56,38 @@ async def render_again(store: Store, id: str, packer: Any) -> Sequence[Remade]:
     if meta.facts is None:
         raise NotFound(f"Report {id} was made before facts were saved; it cannot be rendered again.")
     heading, findings = await record.heading_and_findings(store.part(id, record.PART))
-    made = []
-    for part in meta.parts:
-        renderer = Renderer(part.language, Catalogue.load(part.language), heading.timezone)
-        kind = part.part.partition("_")[0]
-        if kind != "html":
-            body = _Packed(packer)
-            body.add(renderer.css() if kind == "css" else renderer.js())
-            made.append(body.ended(part))
-            continue
-        script = meta.part(part_name("js", part.language, meta.languages))
-        style = meta.part("css")
-        head = Head(
-            meta.id,
-            heading.title,
-            findings.as_of,
-            findings.made,
-            heading.languages,
-            first_sentence(findings),
-            (style and style.asset) or "",
-            (script and script.asset) or "",
-        )
-        page = _Packed(packer)
-        async with (
-            record.Replay(lambda: store.part(id, record.PART), part.language) as bars,
-            aclosing(renderer.render(write(findings, bars), head)) as pieces,  # type: ignore[type-var]
-        ):
-            async for piece in pieces:
-                page.add(piece)
-        made.append(page.ended(part))
-    return made
+    made: dict[str, _Packed] = {}
+    pages: dict[str, AsyncIterator[bytes]] = {}
+    async with record.Replay(store.part(id, record.PART)) as bars, aclosing(cards(findings, bars)) as shared:
+        together = Together(shared, sum(_kind(part) == "html" for part in meta.parts))
+        for part in meta.parts:
+            renderer = Renderer(part.language, Catalogue.load(part.language), heading.timezone)
+            body = made[part.part] = _Packed(packer)
+            if _kind(part) != "html":
+                body.add(renderer.css() if _kind(part) == "css" else renderer.js())
+                continue
+            script = meta.part(part_name("js", part.language, meta.languages))
+            style = meta.part("css")
+            head = Head(
+                meta.id,
+                heading.title,
+                findings.as_of,
+                findings.made,
+                heading.languages,
+                first_sentence(findings),
+                (style and style.asset) or "",
+                (script and script.asset) or "",
+            )
+            pages[part.part] = renderer.render(write(findings, together.reader(len(pages))), head)
+        names = list(pages)
+        async with aclosing(together.pieces(list(pages.values()))) as pieces:  # type: ignore[type-var]
+            async for place, piece in pieces:
+                made[names[place]].add(piece)
+    return [made[part.part].ended(part) for part in meta.parts]
+
+
+def _kind(part: PartMeta) -> str:
+    return part.part.partition("_")[0]
 
 
 class _Packed:

@@ -6,10 +6,12 @@ the key of the catalogue) with named values; a value keeps its number, so that e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class Figure:
     label: Text
     """The trend in words, for ``role="img"``."""
     data: Mapping[str, Any]
+    drawn: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Pieces of it that are the same in every language, kept by whoever drew them first (`once`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,17 @@ class Card:
     year: Figure | None
     chart: Mapping[str, Any] | None
     """``{"day": [int, days since 1970-01-01], "open": [...], "high": [...], "low": [...], "close": [...], "decimals": int}``,
-    as JSON for lightweight-charts; at most 260 bars."""
+    for lightweight-charts; at most 260 bars."""
+    drawn: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """As of a `Figure`."""
+
+
+def once(block: Figure | Card, name: str, make: Callable[[], T]) -> T:
+    """What ``make`` makes of ``block`` whatever the language, made once for all of them."""
+    found = block.drawn.get(name)
+    if found is None:
+        found = block.drawn[name] = make()
+    return cast(T, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@
     {"format": 1, "report": "…", "title": {…}, "fields": ["price", …], …}   # the heading
     {"fact": {…}}                                                           # one for each instrument
     {"finding": "breadth", "value": {…}}                                    # every other field of the findings
-    {"bars": "BTC", "count": 261, "columns": "…"}                           # in the order in which the sections asked
-    {"language": "en", "call": 3, "bars": "BTC", …}                         # only where a language was given others
+    {"bars": "BTC", "count": 261, "columns": "…"}                           # in the order of the cards
 
 Written and read line by line; a line is at most about 100 KB. Numbers come back exactly, NaN as ``null`` among
 columns. Bars are base64 of their columns, packed without loss; the bytes of each stand by significance, which makes runs for the gzip
@@ -20,13 +19,12 @@ import json
 import sys
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
-from hashlib import blake2b
 from itertools import accumulate, pairwise
 from types import NoneType, UnionType
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -78,9 +76,6 @@ class Recorder:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._given: list[bytes] = []
-        """Digests of the bars that the first language was given, in order."""
-        self._first = True
 
     async def begin(self, heading: Heading, findings: Findings) -> None:
         await self._line({"format": FORMAT, "fields": FIELDS, **plain(heading)})
@@ -92,23 +87,13 @@ class Recorder:
             await self._line({"finding": name, "value": plain(getattr(findings, name))})
             await asyncio.sleep(0)
 
-    def reader(self, bars: BarReader, language: str) -> BarReader:
-        """``bars`` for the sections of one language, cut to `BARS`; what differs from what is known is written down."""
-        call = -1
-        first, self._first = self._first, False
+    def reader(self, bars: BarReader) -> BarReader:
+        """``bars`` for the cards, cut to `BARS`, each written down as it is given."""
 
         async def read(instrument: Instrument) -> Bars:
-            nonlocal call
-            call += 1
             given = (await bars(instrument)).last(BARS)
-            packed = pack(given)
-            digest = blake2b(packed, digest_size=16).digest()
-            line = {"bars": given.instrument, "count": len(given), "columns": b64encode(packed).decode()}
-            if first:
-                self._given.append(digest)
-                await self._line(line)
-            elif call >= len(self._given) or self._given[call] != digest:
-                await self._line({"language": language, "call": call, **line})
+            columns = b64encode(pack(given)).decode()
+            await self._line({"bars": given.instrument, "count": len(given), "columns": columns})
             return given
 
         return read
@@ -243,38 +228,25 @@ async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, F
 
 
 class Replay:
-    """A `BarReader` that gives a language what it was given when the report was made, in the same order."""
+    """A `BarReader` that gives the cards what they were given when the report was made, in the same order."""
 
-    def __init__(self, pieces: Callable[[], AsyncIterator[bytes]], language: str) -> None:
-        self._pieces, self._language = pieces, language
-        self._instead: dict[int, Bars] = {}
-        self._lines: AsyncIterator[dict[str, Any]] | None = None
-        self._call = -1
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._lines = lines(pieces)
 
     async def __aenter__(self) -> Replay:
-        async with aclosing(lines(self._pieces())) as read:  # type: ignore[type-var]
-            async for line in read:
-                if line.get("language") == self._language and "call" in line:
-                    self._instead[line["call"]] = _bars(line)
-        self._lines = lines(self._pieces())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._lines is not None:
-            await self._lines.aclose()  # type: ignore[attr-defined]
+        await self._lines.aclose()  # type: ignore[attr-defined]
 
     async def __call__(self, instrument: Instrument) -> Bars:
-        self._call += 1
-        assert self._lines is not None
-        given: Bars | None = None
         async for line in self._lines:
             if "bars" in line:
-                given = _bars(line) if "call" not in line else None
+                given = _bars(line)
+                if given.instrument == instrument.id:
+                    return given
                 break
-        given = self._instead.get(self._call, given)
-        if given is None or given.instrument != instrument.id:
-            raise ReportError(f"the saved facts have no bars of {instrument.id} in this place")
-        return given
+        raise ReportError(f"the saved facts have no bars of {instrument.id} in this place")
 
 
 def _bars(line: Mapping[str, Any]) -> Bars:

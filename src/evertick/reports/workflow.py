@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ from evertick.reports.blocks import Head, Section, Text
 from evertick.reports.check import Check
 from evertick.reports.collect import BarReader, Intraday, collect
 from evertick.reports.findings import Findings
+from evertick.reports.sections.cards import cards as cards_of
+from evertick.reports.together import Together
 from evertick.reports.validate import validate
 from evertick.reports.write import first_sentence, write
 
@@ -160,34 +163,31 @@ async def make_report(
         report = await store.draft(slot, languages, made)
         style = await store.asset("css", renderers[languages[0]].css())
     parts = [style.part("css", languages[0])]
-    async with store.writer(report, slot.token, record.PART) as saved:
+    async with store.writer(report, slot.token, record.PART) as saved, run.stage("render"):
         recorder = record.Recorder(saved)
         heading = title(made, timezone)
         await recorder.begin(record.Heading(report, heading, languages, timezone), findings)
-        for language in languages:
-            async with run.stage(f"render_{language}"):
-                script = await store.asset("js", renderers[language].js())
+        cards = cards_of(findings, recorder.reader(run.counted(bars, findings.quoted)))
+        async with aclosing(cards), AsyncExitStack() as stack:
+            together = Together(cards, len(languages))
+            pages: list[_Page] = []
+            for place, language in enumerate(languages):
+                renderer = renderers[language]
+                script = await store.asset("js", renderer.js())
                 parts.append(script.part(part_name("js", language, languages), language))
-                head = Head(
-                    report,
-                    heading,
-                    findings.as_of,
-                    made,
-                    languages,
-                    first_sentence(findings),
-                    style.hash,
-                    script.hash,
-                )
-                page = checked.page(language, renderers[language].words, timezone, head)
-                sections = write(findings, recorder.reader(run.counted(bars, findings.quoted), language))
-                pages = renderers[language].render(page.follow(sections), head)
+                said = first_sentence(findings)
+                head = Head(report, heading, findings.as_of, made, languages, said, style.hash, script.hash)
+                reading = checked.page(language, renderer.words, timezone, head)
+                sections = reading.follow(write(findings, together.reader(place)))
                 html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
-                async with html as part, aclosing(pages):  # type: ignore[type-var]
-                    async for piece in pages:
-                        await page.read(piece)
-                        await part.write(piece)
-                    page.close()
-                parts.append(part.meta)
+                pages.append(_Page(renderer.render(sections, head), reading, await stack.enter_async_context(html)))
+            async with aclosing(together.pieces([page.pieces for page in pages])) as pieces:  # type: ignore[type-var]
+                async for place, piece in pieces:
+                    await pages[place].reading.read(piece)
+                    await pages[place].part.write(piece)
+            for page in pages:
+                page.reading.close()
+        parts += [page.part.meta for page in pages]
     checked.close()
     headlines = {language: _short(renderers[language].words.plain(first_sentence(findings))) for language in languages}
     meta = run.meta(report, slot, findings, parts, headlines, saved.meta)
@@ -212,6 +212,15 @@ def title(made: datetime, timezone: str) -> Text:
     return next(text for before, text in _EDITIONS if hour < before)
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One language's page on its way: from the renderer, past the check, to the store."""
+
+    pieces: AsyncIterator[bytes]
+    reading: Reading
+    part: Writer
+
+
 class _Run:
     """Takes the time of each stage and tells the progress; knows nothing of what the stages do."""
 
@@ -220,7 +229,6 @@ class _Run:
         self._languages = languages
         self._progress = progress
         self._started = clock.monotonic()
-        self._rendered = 0
         self.stages: dict[str, float] = {}
 
     @asynccontextmanager
@@ -240,18 +248,14 @@ class _Run:
             self.tell(0.3 * done / total, "collect", f"{done} of {total} instruments")
 
     def counted(self, bars: BarReader, total: int) -> BarReader:
-        """``bars``, telling the progress of one language by the cards that ask for them."""
-        language = self._languages[self._rendered]
-        before = self._rendered
-        self._rendered += 1
+        """``bars``, telling the progress by the cards that ask for them."""
         done = 0
 
         async def read(instrument: Instrument) -> Bars:
             nonlocal done
             done += 1
             if done % TURN == 0 or done == total:
-                share = (before + done / max(1, total)) / len(self._languages)
-                self.tell(0.3 + 0.68 * share, f"render_{language}", f"card {done} of {total}")
+                self.tell(0.3 + 0.68 * done / max(1, total), "render", f"card {done} of {total}")
             return await bars(instrument)
 
         return read

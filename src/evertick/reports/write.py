@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 
-from evertick.reports.blocks import Section, Sentence
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Section, Sentence
 from evertick.reports.findings import Findings
 from evertick.reports.sections import (
     ahead,
@@ -43,10 +42,10 @@ SECTIONS = (
 """In the order of the report; a new section is one module here and, where it needs one, a template."""
 
 
-def write(findings: Findings, bars: BarReader) -> Iterator[Section]:
-    """The sections, once: call it again for each language. ``bars`` is read by the cards, one instrument at a time."""
+def write(findings: Findings, made: AsyncIterable[Card]) -> Iterator[Section]:
+    """The sections, once: call it again for each language. ``made`` are the cards, made one at a time (`sections.cards.cards`)."""
     for module in SECTIONS:
-        yield module.section(findings, bars)
+        yield module.section(findings, made)
 
 
 def first_sentence(findings: Findings) -> Sentence:

@@ -32,6 +32,7 @@ from evertick.reports.collect import collect
 from evertick.reports.findings import Findings
 from evertick.reports.record import BARS
 from evertick.reports.render import Renderer
+from evertick.reports.sections.cards import cards
 from evertick.reports.validate import validate
 from evertick.reports.workflow import title
 from evertick.reports.write import first_sentence, write
@@ -167,7 +168,7 @@ class Work:
             self.languages,
             first_sentence(findings),
         )
-        pages = self._renderers[language].render(write(findings, self._cards), head)
+        pages = self._renderers[language].render(write(findings, cards(findings, self._cards)), head)
         return "".join([piece.decode() async for piece in pages])
 
     def css(self) -> str:

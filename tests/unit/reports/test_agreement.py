@@ -8,6 +8,7 @@ from datetime import datetime
 from evertick.reports.blocks import Number, Sentence, Table, Text
 from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderer
+from evertick.reports.sections.cards import cards
 from evertick.reports.write import write
 from unit.reports import samples
 from unit.reports.reading import everything
@@ -20,7 +21,11 @@ def digits(text: str) -> str:
 
 
 async def test_every_number_has_the_same_digits_and_sign_in_both_languages() -> None:
-    numbers = [v for v in await everything(write(samples.findings(), samples.bars)) if isinstance(v, Number)]
+    numbers = [
+        v
+        for v in await everything(write(samples.findings(), cards(samples.findings(), samples.bars)))
+        if isinstance(v, Number)
+    ]
     assert len(numbers) > 5_000
     for number in numbers:
         vi, en = (words.plain(number) for words in WORDS.values())
@@ -29,7 +34,7 @@ async def test_every_number_has_the_same_digits_and_sign_in_both_languages() -> 
 
 
 async def test_every_sentence_shows_each_of_its_numbers_in_both_languages() -> None:
-    for value in await everything(write(samples.findings(), samples.bars)):
+    for value in await everything(write(samples.findings(), cards(samples.findings(), samples.bars))):
         if isinstance(value, Sentence):
             for words in WORDS.values():
                 said = words.plain(value)
@@ -43,7 +48,7 @@ async def test_every_sentence_shows_each_of_its_numbers_in_both_languages() -> N
 async def test_a_sentence_and_its_table_cannot_disagree() -> None:
     """The price and change of a card's first sentence are those of its head and of the first row of its table."""
     findings = samples.findings()
-    for section in write(findings, samples.bars):
+    for section in write(findings, cards(findings, samples.bars)):
         for block in section.blocks:
             if isinstance(block, Table) and block.id == "indices-table":
                 for row in block.rows:
@@ -54,6 +59,6 @@ async def test_a_sentence_and_its_table_cannot_disagree() -> None:
 
 
 async def test_no_text_is_left_without_words() -> None:
-    for value in await everything(write(samples.findings(), samples.bars)):
+    for value in await everything(write(samples.findings(), cards(samples.findings(), samples.bars))):
         if isinstance(value, Text | datetime):
             assert WORDS["vi"].plain(value).strip()

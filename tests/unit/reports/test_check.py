@@ -18,6 +18,7 @@ from evertick.reports.check import Check
 from evertick.reports.collect import examine
 from evertick.reports.findings import FIELDS, Findings
 from evertick.reports.render import Renderer
+from evertick.reports.sections.cards import cards
 from evertick.reports.shown import Grammar
 from evertick.reports.workflow import make_report
 from evertick.reports.write import first_sentence, write
@@ -63,7 +64,7 @@ async def pages(findings: Findings) -> dict[str, bytes]:
     top = head(findings)
     made = {}
     for language in LANGUAGES:
-        sections = write(findings, samples.bars)
+        sections = write(findings, cards(findings, samples.bars))
         made[language] = b"".join([piece async for piece in renderer(language).render(sections, top)])
     return made
 
@@ -73,7 +74,7 @@ async def check(findings: Findings, made: dict[str, bytes], size: int = 5_000) -
     checked = Check(findings)
     for language, page in made.items():
         reading = checked.page(language, renderer(language).words, ZONE, head(findings))
-        await walk(reading.follow(write(findings, samples.bars)))
+        await walk(reading.follow(write(findings, cards(findings, samples.bars))))
         for start in range(0, len(page), size):
             await reading.read(page[start : start + size])
         reading.close()
@@ -124,7 +125,7 @@ async def test_a_right_report_passes_in_pieces_of_any_size() -> None:
     rendered = await made()
     for size in (997, 65_536):
         checked = await check(small(), rendered, size)
-        vi, en = checked.pages
+        vi, en = (page.account for page in checked.pages)
         assert vi.numbers == en.numbers > 800
         assert vi.traced == en.traced > 250
         assert vi.said == en.said
@@ -226,8 +227,8 @@ async def test_languages_that_differ_are_rejected() -> None:
     for language, facts in (("vi", findings), ("en", other)):
         top = head(facts)
         reading = checked.page(language, renderer(language).words, ZONE, top)
-        reading._findings = facts
-        async for piece in renderer(language).render(reading.follow(write(facts, samples.bars)), top):
+        reading.account.findings = facts
+        async for piece in renderer(language).render(reading.follow(write(facts, cards(facts, samples.bars))), top):
             await reading.read(piece)
         reading.close()
     with pytest.raises(ReportRejected, match="section cards: en says other numbers than vi"):
@@ -238,7 +239,9 @@ async def test_what_waits_is_about_one_piece_of_the_page() -> None:
     findings = samples.findings()
     reading = Check(findings).page("en", renderer("en").words, ZONE, head(findings))
     waiting = []
-    async for piece in renderer("en").render(reading.follow(write(findings, samples.bars)), head(findings)):
+    async for piece in renderer("en").render(
+        reading.follow(write(findings, cards(findings, samples.bars))), head(findings)
+    ):
         await reading.read(piece)
         waiting.append(len(reading._notes))
         assert len(reading._text) - reading._at < 150_000

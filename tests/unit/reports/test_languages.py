@@ -15,6 +15,7 @@ from evertick.errors import ReportRejected
 from evertick.reports.catalogue import Catalogue, available
 from evertick.reports.check import Check
 from evertick.reports.render import Renderer
+from evertick.reports.sections.cards import cards
 from evertick.reports.write import write
 from unit.reports import msgids, samples
 from unit.reports.reading import everything
@@ -67,7 +68,7 @@ async def page(language: str) -> str:
 
 async def rendered(language: str) -> str:
     findings = samples.findings()
-    sections = write(findings, samples.bars)
+    sections = write(findings, cards(findings, samples.bars))
     return b"".join([piece async for piece in renderer(language).render(sections, head(findings))]).decode()
 
 
@@ -122,7 +123,7 @@ async def test_times_are_those_of_the_reports_zone() -> None:
     for zone, right in (("America/New_York", True), ("UTC", False)):
         reading = Check(findings).page("en", renderer("en").words, zone, head(findings))
         other = Renderer("en", Catalogue.load("en"), "America/New_York")
-        pieces = other.render(reading.follow(write(findings, samples.bars)), head(findings))
+        pieces = other.render(reading.follow(write(findings, cards(findings, samples.bars))), head(findings))
         async for piece in pieces:
             if right:
                 await reading.read(piece)
@@ -149,7 +150,7 @@ async def test_a_further_language_is_one_file(folder: Path) -> None:
     findings = small()
     reading = Check(findings).page("de", german.words, ZONE, head(findings))
     html = ""
-    async for piece in german.render(reading.follow(write(findings, samples.bars)), head(findings)):
+    async for piece in german.render(reading.follow(write(findings, cards(findings, samples.bars))), head(findings)):
         await reading.read(piece)
         html += piece.decode()
     reading.close()
@@ -163,7 +164,7 @@ async def test_a_further_language_is_one_file(folder: Path) -> None:
     ):
         assert text in html, text
     assert "Skip to the report" in html  # not translated: English
-    assert reading.numbers > 800
+    assert reading.account.numbers > 800
 
 
 @pytest.mark.parametrize("language", ["fr", "pt-BR", "sv", "de-CH"])
@@ -172,7 +173,7 @@ async def test_languages_without_words_have_their_own_numbers(language: str) -> 
     other = Renderer(language, Catalogue(language, {}, {}, lambda n: int(n != 1)), ZONE)
     findings = small()
     reading = Check(findings).page(language, other.words, ZONE, head(findings))
-    async for piece in other.render(reading.follow(write(findings, samples.bars)), head(findings)):
+    async for piece in other.render(reading.follow(write(findings, cards(findings, samples.bars))), head(findings)):
         await reading.read(piece)
     reading.close()
 
@@ -204,5 +205,5 @@ def test_a_server_warns_of_what_is_not_translated(folder: Path, monkeypatch: pyt
 
 async def test_every_wording_a_report_uses_is_that_of_its_language() -> None:
     """The blocks themselves have no text: what they say, they say by messages."""
-    said = await everything(write(samples.findings(), samples.bars))
+    said = await everything(write(samples.findings(), cards(samples.findings(), samples.bars)))
     assert not [v for v in said if isinstance(v, str) and VIETNAMESE.search(v)]

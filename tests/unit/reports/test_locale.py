@@ -8,6 +8,7 @@ import pytest
 
 from evertick.reports.blocks import Name, Text
 from evertick.reports.catalogue import LOCALE, Catalogue, parse_po
+from evertick.reports.sections.cards import cards
 from evertick.reports.write import write
 from unit.reports import msgids, samples
 from unit.reports.reading import everything
@@ -118,6 +119,6 @@ def test_no_msgid_is_twice_in_a_catalogue() -> None:
 async def test_what_a_report_says_is_what_was_collected() -> None:
     """The extraction from the sources misses nothing that a report really says."""
     known = set(msgids.messages()) | set(msgids.names()) | msgids.LANGUAGE_FREE
-    said = await everything(write(samples.findings(), samples.bars))
+    said = await everything(write(samples.findings(), cards(samples.findings(), samples.bars)))
     texts = {v.msgid for v in said if isinstance(v, Text)} | {v.text for v in said if isinstance(v, Name)}
     assert texts - known == set()

@@ -192,10 +192,10 @@ async def test_a_report_goes_from_draft_to_publication() -> None:
         "open facts",
         "asset js",
         "open html",
-        "close html",
         "asset js",
         "open html_en",
         "close html_en",
+        "close html",
         "close facts",
         "publish",
     ]
@@ -218,7 +218,7 @@ async def test_only_small_metadata_comes_back() -> None:
     assert meta.instruments == samples.findings().quoted
     assert set(meta.headline) == {"vi", "en"}
     assert all(0 < len(text) <= 200 for text in meta.headline.values())
-    assert list(meta.stages_s) == ["collect", "analyse", "validate", "draft", "render_vi", "render_en"]
+    assert list(meta.stages_s) == ["collect", "analyse", "validate", "draft", "render"]
     assert meta.duration_s > 0
     assert len(json.dumps(asdict(meta), default=str, ensure_ascii=False).encode()) <= 4096
 
@@ -263,7 +263,7 @@ async def test_progress_grows_to_one() -> None:
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.1
     assert shares[-1] == 1.0
-    assert list(dict.fromkeys(stage for _, stage, _ in desk.told)) == ["collect", "render_vi", "render_en", "publish"]
+    assert list(dict.fromkeys(stage for _, stage, _ in desk.told)) == ["collect", "render", "publish"]
 
 
 async def test_the_same_slot_makes_the_same_bytes() -> None:
@@ -293,7 +293,7 @@ async def test_a_store_that_fails_ends_the_run_and_closes_the_page(error: Except
     desk = Desk(Store({"write html": error}))
     with pytest.raises(type(error)):
         await desk.make()
-    assert desk.store.log[-2:] == ["break html", "break facts"]
+    assert desk.store.log[-3:] == ["break html_en", "break html", "break facts"]
     assert desk.renderers["vi"].closed == 1
     assert desk.store.published is None
 
@@ -320,7 +320,7 @@ async def test_cancelling_leaves_nothing_open() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert desk.store.log[-2:] == ["break html", "break facts"]
+    assert desk.store.log[-3:] == ["break html_en", "break html", "break facts"]
     assert desk.renderers["vi"].closed == 1
     assert desk.store.published is None
 

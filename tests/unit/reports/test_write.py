@@ -9,6 +9,7 @@ from datetime import timedelta
 from evertick.model import Bars, Group, Instrument
 from evertick.reports.blocks import Banner, Card, Cards, Figure, KeyPoints, Name, Number, Sentence, Table, Text
 from evertick.reports.findings import Findings, facts
+from evertick.reports.sections.cards import cards
 from evertick.reports.write import first_sentence, write
 from unit.reports import samples
 from unit.reports.reading import english, everything
@@ -19,11 +20,11 @@ async def no_bars(instrument: Instrument) -> Bars:
 
 
 async def said(findings: Findings) -> list[object]:
-    return await everything(write(findings, samples.bars))
+    return await everything(write(findings, cards(findings, samples.bars)))
 
 
 def test_the_sections() -> None:
-    sections = list(write(samples.findings(), samples.bars))
+    sections = list(write(samples.findings(), cards(samples.findings(), samples.bars)))
     assert [s.number for s in sections] == list(range(1, 15))
     assert len({s.id for s in sections}) == len(sections)
     assert [s.id for s in sections if not s.brief] == ["cards"]
@@ -102,7 +103,7 @@ async def test_no_card_links_to_itself() -> None:
 
 def test_ranks_of_movers_count_through_the_class() -> None:
     found = samples.findings()
-    for section in write(found, samples.bars):
+    for section in write(found, cards(found, samples.bars)):
         if section.id != "movers":
             continue
         tables = {b.id: b for b in section.blocks if isinstance(b, Table)}
@@ -117,7 +118,7 @@ async def test_ids_of_tables_and_figures_are_unique() -> None:
 
 
 async def test_rows_are_as_wide_as_their_columns() -> None:
-    for section in write(samples.findings(), samples.bars):
+    for section in write(samples.findings(), cards(samples.findings(), samples.bars)):
         for block in section.blocks:
             if isinstance(block, Table):
                 rows = list(block.rows)
@@ -126,7 +127,7 @@ async def test_rows_are_as_wide_as_their_columns() -> None:
 
 
 def test_eight_key_points_the_first_of_them_the_headline() -> None:
-    blocks = list(next(iter(write(samples.findings(), samples.bars))).blocks)
+    blocks = list(next(iter(write(samples.findings(), cards(samples.findings(), samples.bars)))).blocks)
     points = next(b for b in blocks if isinstance(b, KeyPoints)).points
     assert len(points) == 8
     assert len({english(p) for p in points}) == 8
@@ -149,7 +150,7 @@ async def test_one_quote_is_enough_for_a_report() -> None:
         lines=(),
         falls=(),
     )
-    values = await everything(write(alone, no_bars))
+    values = await everything(write(alone, cards(alone, no_bars)))
     card = next(v for v in values if isinstance(v, Card))
     assert (card.bars, card.year, card.chart) == (None, None, None)
     assert english(first_sentence(alone))
@@ -167,7 +168,7 @@ async def test_every_class_alone_makes_a_report() -> None:
             lines=(),
             falls=(),
         )
-        assert await everything(write(few, samples.bars))
+        assert await everything(write(few, cards(few, samples.bars)))
 
 
 # --- parts of sections
@@ -175,7 +176,10 @@ async def test_every_class_alone_makes_a_report() -> None:
 
 def figure(id_: str) -> Figure:
     return next(
-        b for s in write(samples.findings(), samples.bars) for b in s.blocks if isinstance(b, Figure) and b.id == id_
+        b
+        for s in write(samples.findings(), cards(samples.findings(), samples.bars))
+        for b in s.blocks
+        if isinstance(b, Figure) and b.id == id_
     )
 
 
@@ -219,7 +223,7 @@ def test_sessions_ahead_stay_within_their_day() -> None:
 
 
 async def test_a_card_of_a_year() -> None:
-    section = next(s for s in write(samples.findings(), samples.bars) if s.id == "cards")
+    section = next(s for s in write(samples.findings(), cards(samples.findings(), samples.bars)) if s.id == "cards")
     (block,) = section.blocks
     assert isinstance(block, Cards)
     card = await anext(aiter(block.cards))
@@ -261,7 +265,7 @@ def test_the_curve_goes_from_short_to_long() -> None:
 
 def test_what_has_no_history_leaves_its_figure_out() -> None:
     bare = replace(samples.findings(), intraday=None, spread=None, rates=None, strength=None, months=(), calendar=None)
-    drawn = {b.id for s in write(bare, samples.bars) for b in s.blocks if isinstance(b, Figure | Table)}
+    drawn = {b.id for s in write(bare, cards(bare, samples.bars)) for b in s.blocks if isinstance(b, Figure | Table)}
     gone = {
         "vietnam-session",
         "rates-spread",
@@ -271,5 +275,10 @@ def test_what_has_no_history_leaves_its_figure_out() -> None:
         "seasonality-days",
     }
     assert not gone & drawn
-    whole = {b.id for s in write(samples.findings(), samples.bars) for b in s.blocks if isinstance(b, Figure | Table)}
+    whole = {
+        b.id
+        for s in write(samples.findings(), cards(samples.findings(), samples.bars))
+        for b in s.blocks
+        if isinstance(b, Figure | Table)
+    }
     assert gone <= whole

@@ -74,6 +74,19 @@ def rows(table: Table, words: Words, today: date) -> Iterator[str]:
         yield "".join(cells)
 
 
+def statistics(found: Sequence[tuple[Text, Number]], words: Words) -> str:
+    """The rows of a card's list."""
+    number, heading = words.numbers.number, words.title
+    out = []
+    for label, value in found:
+        if value.signed:
+            out.append(f'<div><dt>{heading(label)}</dt><dd class="{tone(value)}">{number(value)}</dd></div>\n')
+        else:
+            unit = esc(words.unit(value)) if value.unit else ""
+            out.append(f"<div><dt>{heading(label)}</dt><dd>{number(value)}{unit}</dd></div>\n")
+    return "".join(out)
+
+
 def _has_unit(value: Any) -> bool:
     return isinstance(value, Number) and bool(value.unit) and value.style != "percent" and not value.signed
 

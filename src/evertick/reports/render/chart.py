@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import sub
 from typing import Any
 
 from evertick.reports.render.figures.lines import safe_json
@@ -24,59 +25,63 @@ def chart(data: Mapping[str, Any]) -> str:
     each a text as `written` makes it, of `signed` numbers in ``d``, ``c`` and ``o``.
     An unknown open, high or low is written as if it were the close. Bars without a close are left out.
     """
-    closes: Sequence[float] = data["close"]
-    known = [i for i, c in enumerate(closes) if c is not None and math.isfinite(c)]
-    if not known:
+    columns = [data[name] for name in ("close", "open", "high", "low")]
+    days: Sequence[int] = data["day"]
+    if not all(c is not None and c - c == 0 for c in columns[0]):
+        known = [i for i, c in enumerate(columns[0]) if c is not None and math.isfinite(c)]
+        columns = [[column[i] for i in known] for column in columns]
+        days = [days[i] for i in known]
+    closes = columns[0]
+    if not len(closes):
         return "{}"
-    largest = max(abs(closes[i]) for i in known)
+    largest = max(max(closes), -min(closes))
     places = min(int(data["decimals"]), max(0, DIGITS - 1 - math.floor(math.log10(largest)))) if largest else 0
     scale = 10**places
-    c: list[int] = []
-    o: list[int] = []
-    h: list[int] = []
-    low: list[int] = []
-    before = 0
-    for i in known:
-        close = round(closes[i] * scale)
-        opened = _whole(data["open"][i], scale, close)
-        top, bottom = max(opened, close), min(opened, close)
-        c.append(close - before)
-        o.append(opened - (before if o else close))
-        h.append(max(_whole(data["high"][i], scale, top), top) - top)
-        low.append(bottom - min(_whole(data["low"][i], scale, bottom), bottom))
-        before = close
-    days = [int(data["day"][i]) for i in known]
-    days = [day - last for last, day in zip([0, *days], days, strict=False)]
+    close = [round(c * scale) for c in closes]
+    opened = _whole(columns[1], scale, close)
+    top = list(map(max, opened, close))
+    bottom = list(map(min, opened, close))
+    high = map(max, _whole(columns[2], scale, top), top)
+    low = map(min, _whole(columns[3], scale, bottom), bottom)
     packed = {
-        "d": written(signed(days)),
-        "c": written(signed(c)),
-        "o": written(signed(o)),
-        "h": written(h),
-        "l": written(low),
+        "d": written(signed(map(sub, days, [0, *days]))),
+        "c": written(signed(map(sub, close, [0, *close]))),
+        "o": written(signed(map(sub, opened, [close[0], *close]))),
+        "h": written(map(sub, high, top)),
+        "l": written(map(sub, bottom, low)),
     }
     return safe_json({"p": places, "f": int(data["decimals"]), **packed})
 
 
 def signed(numbers: Iterable[int]) -> Iterable[int]:
     """0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 …: small ones of either sign stay small."""
-    return (2 * n if n >= 0 else -2 * n - 1 for n in numbers)
+    return [2 * n if n >= 0 else -2 * n - 1 for n in numbers]
 
 
 def written(numbers: Iterable[int]) -> str:
     """Numbers from 0 on, one after the other: each in base 45, its last digit in the first half of `ALPHABET`, those before
     in the second, so that none needs a separator."""
-    out: list[str] = []
-    for n in numbers:
-        if n < 0:
-            raise ValueError(f"{n} is below 0; `signed` makes room for it")
-        n, digit = divmod(n, LAST)
-        digits = ALPHABET[digit]
-        while n:
-            n, digit = divmod(n - 1, LAST)
-            digits = ALPHABET[LAST + digit] + digits
-        out.append(digits)
-    return "".join(out)
+    return "".join([SHORT[n] if 0 <= n < LAST else _long(n) for n in numbers])
 
 
-def _whole(value: float | None, scale: int, instead: int) -> int:
-    return instead if value is None or not math.isfinite(value) else round(value * scale)
+SHORT = ALPHABET[:LAST]
+
+
+def _long(n: int) -> str:
+    if n < 0:
+        raise ValueError(f"{n} is below 0; `signed` makes room for it")
+    n, digit = divmod(n, LAST)
+    digits = SHORT[digit]
+    while n:
+        n, digit = divmod(n - 1, LAST)
+        digits = ALPHABET[LAST + digit] + digits
+    return digits
+
+
+def _whole(column: Sequence[float | None], scale: int, instead: Sequence[int]) -> list[int]:
+    """``column`` times ``scale``, rounded; ``instead`` where it is not known."""
+    try:
+        return [round(v * scale) for v in column]  # type: ignore[operator]
+    except (TypeError, ValueError, OverflowError):  # None, NaN, infinity
+        pairs = zip(column, instead, strict=True)
+        return [round(v * scale) if v is not None and math.isfinite(v) else other for v, other in pairs]

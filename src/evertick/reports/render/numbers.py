@@ -6,7 +6,6 @@ thirty times faster than Babel's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date as Day  # `Numbers.date` hides the plain name
@@ -44,7 +43,7 @@ class Numbers:
         self.zone = ZoneInfo(timezone)
         self.decimal: str = habits["decimal"]
         self.group: str = habits["group"]
-        self._swap = {ord(","): self.group, ord("."): self.decimal, ord("-"): MINUS}
+        self._as_english = (self.decimal, self.group) == (".", ",")
         self._percent: str = habits["percent"]
         self._scales = tuple(Scale(*scale) for scale in habits["scales"])
         self._dates = {name: tuple(map(_part, parts)) for name, parts in habits["dates"].items()}
@@ -58,30 +57,34 @@ class Numbers:
         A value that rounds to zero has no sign, so that no reader sees "−0.00%".
         """
         value = n.value
-        if value is None or not math.isfinite(value):
+        if value is None or value - value != 0:
             return DASH
         style = n.style
         if style == "compact":
             text = self._compact(value, n.decimals)
-        else:
-            decimals = 0 if style == "integer" else n.decimals
-            text = f"{value:,.{decimals}f}"
-            if text[0] == "-" and float(text.replace(",", "")) == 0:
-                text = text[1:]
-            text = text.translate(self._swap)
-            if style == "percent":
-                text += self._percent
-        if n.signed and direction(n) > 0:
-            return "+" + text
-        return text
+            return "+" + text if n.signed and direction(n) > 0 else text
+        text = f"{value:,.{0 if style == 'integer' else n.decimals}f}"
+        some = text.strip("-0.,") != ""
+        if text[0] == "-" and not some:
+            text = text[1:]
+        text = self._local(text)
+        if style == "percent":
+            text += self._percent
+        return "+" + text if n.signed and some and value > 0 else text
 
     def integer(self, value: int) -> str:
-        return f"{value:,d}".translate(self._swap)
+        return self._local(f"{value:,d}")
 
     def fixed(self, value: float, decimals: int) -> str:
         """A bare number, for axes."""
         text = f"{value:,.{decimals}f}"
-        return (text[1:] if text[0] == "-" and float(text.replace(",", "")) == 0 else text).translate(self._swap)
+        return self._local(text[1:] if text[0] == "-" and not text.strip("-0.,") else text)
+
+    def _local(self, text: str) -> str:
+        """Digits with the separators of English and a hyphen, as the language writes them."""
+        if not self._as_english:
+            text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.group)
+        return MINUS + text[1:] if text[0] == "-" else text
 
     def percent(self, value: float, decimals: int) -> str:
         return self.fixed(value, decimals) + self._percent
@@ -163,10 +166,10 @@ class Numbers:
 def direction(n: Number) -> int:
     """1, −1, or 0 for what is unknown or shows as zero: the colour of a signed number agrees with its written sign."""
     value = n.value
-    if value is None or not math.isfinite(value) or value == 0:
+    if value is None or value - value != 0 or value == 0:
         return 0
     decimals = 0 if n.style == "integer" else n.decimals
-    if abs(value) < 10.0**-decimals and float(f"{abs(value):.{decimals}f}") == 0:
+    if -1 < value < 1 and abs(value) < 10.0**-decimals and float(f"{abs(value):.{decimals}f}") == 0:
         return 0
     return 1 if value > 0 else -1
 

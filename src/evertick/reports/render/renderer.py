@@ -23,8 +23,10 @@ from evertick.reports.blocks import (
     KeyPoints,
     Paragraph,
     Section,
+    Sentence,
     Table,
     Text,
+    once,
 )
 from evertick.reports.render import cells, figures
 from evertick.reports.render.assets import DIST, report_css, report_js
@@ -45,7 +47,6 @@ _BLOCKS: dict[type, str] = {
     Text: "text",
     Table: "table",
     Figure: "figure",
-    Card: "card",
 }
 
 
@@ -113,8 +114,10 @@ class Renderer:
                 yield text
             for block in section.blocks:
                 if isinstance(block, Cards):
-                    async for text in self._cards(block, today):
-                        yield text
+                    yield self._whole("blocks/cards_open")
+                    async for card in block.cards:
+                        yield self._card(card, today)
+                    yield self._whole("blocks/cards_close")
                 else:
                     for text in self._block(block, today):
                         yield text
@@ -134,14 +137,15 @@ class Renderer:
 
         return self._filled(f"blocks/{name}", block=block, rows=rows)
 
-    async def _cards(self, block: Cards, today: date) -> AsyncIterator[str]:
-        for text in self._filled("blocks/cards_open"):
-            yield text
-        async for card in block.cards:
-            for text in self._block(card, today):
-                yield text
-        for text in self._filled("blocks/cards_close"):
-            yield text
+    def _card(self, card: Card, today: date) -> str:
+        """The card as one text: there are as many as instruments, and each is some 8 KB."""
+        words = self.words
+        bars = "" if card.bars is None else "".join(cells.rows(card.bars, words, today))
+        statistics = cells.statistics(card.statistics, words)
+        return self._whole("blocks/card", block=card, bars=Markup(bars), statistics=Markup(statistics))
+
+    def _whole(self, name: str, **values: Any) -> str:
+        return self._templates.get_template(f"{name}.html").render(**values)
 
     def _filled(self, name: str, **values: Any) -> Iterator[str]:
         return self._templates.get_template(f"{name}.html").generate(**values)
@@ -163,8 +167,11 @@ def _environment(language: str, words: Words) -> Environment:
     def draw(figure: Figure) -> Iterator[Markup]:
         return map(Markup, figures.draw(figure, words))
 
-    def packed(data: Any) -> Markup:
-        return Markup(chart(data))
+    def packed(card: Card) -> Markup:
+        return Markup(once(card, "chart", lambda: chart(card.chart or {})))
+
+    def said(sentences: Iterable[Sentence]) -> Markup:
+        return Markup("".join([f"{words.sentence(sentence)} " for sentence in sentences]))
 
     environment.globals |= {
         "language": language,
@@ -177,5 +184,6 @@ def _environment(language: str, words: Words) -> Environment:
         "headings": headings,
         "draw": draw,
         "chart": packed,
+        "said": said,
     }
     return environment

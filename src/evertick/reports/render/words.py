@@ -16,6 +16,8 @@ from evertick.errors import ReportError
 from evertick.reports.blocks import Name, Number, Sentence, Text
 from evertick.reports.render.numbers import DASH, NBSP, Numbers, direction
 
+TITLES = 128
+"""Labels that are kept as HTML: those of every card and table are the same."""
 _PLACE = re.compile(r"\{(\w+)\}")
 _TONES = {"up": "up", "down": "down", "warn": "warn"}
 
@@ -50,6 +52,18 @@ class Words:
     def __init__(self, catalogue: Catalogue, numbers: Numbers) -> None:
         self.catalogue = catalogue
         self.numbers = numbers
+        self._titles: dict[str, str] = {}
+
+    def title(self, text: Text) -> str:
+        """A label without values, as HTML; the catalogue has as many as there are."""
+        if text.values:
+            return self.html(text)
+        found = self._titles.get(text.msgid)
+        if found is None:
+            if len(self._titles) >= TITLES:
+                self._titles.clear()
+            found = self._titles[text.msgid] = self.html(text)
+        return found
 
     # --- plain text, for labels, titles and metadata
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from evertick import sessions
 from evertick.model import Session
-from evertick.reports.blocks import Column, Figure, Name, Paragraph, Sentence, Table, Text
+from evertick.reports.blocks import Card, Column, Figure, Name, Paragraph, Sentence, Table, Text
 from evertick.reports.blocks import Section as Section_
-from evertick.reports.collect import BarReader
 from evertick.reports.findings import Findings
 from evertick.reports.rules import ahead
 from evertick.reports.values import SESSIONS, provider
@@ -58,7 +57,7 @@ DISCLAIMER = Text(
 )
 
 
-def section(findings: Findings, bars: BarReader) -> Section_:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section_:
     return Section_("ahead", 14, Text("Sessions ahead and method"), _blocks(findings))
 
 

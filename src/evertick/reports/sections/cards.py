@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -46,11 +46,11 @@ _BARS_COLUMNS = (
 )
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
-    return Section("cards", 13, Text("Instruments one by one"), [Cards(cards(findings, bars))], brief=False)
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
+    return Section("cards", 13, Text("Instruments one by one"), [Cards(made)], brief=False)
 
 
-async def cards(findings: Findings, bars: BarReader) -> AsyncIterator[Card]:
+async def cards(findings: Findings, bars: BarReader) -> AsyncGenerator[Card, None]:
     for f in findings.facts:
         if f.price is not None:
             yield card(f, findings, await bars(f.instrument))
@@ -187,18 +187,12 @@ def _year(f: Facts, history: Bars) -> Figure:
 
 
 def _chart(f: Facts, history: Bars) -> dict[str, Any]:
-    """Columns for the interactive chart; a missing open, high or low is drawn at the close."""
-    decimals = f.instrument.decimals
-    close = history.close
-
-    def column(values: array[float]) -> list[float]:
-        return [round(v if v == v else c, decimals) for v, c in zip(values, close, strict=True)]
-
+    """Columns for the interactive chart."""
     return {
         "day": [d - EPOCH for d in history.day],
-        "open": column(history.open),
-        "high": column(history.high),
-        "low": column(history.low),
-        "close": column(close),
-        "decimals": decimals,
+        "open": history.open,
+        "high": history.high,
+        "low": history.low,
+        "close": history.close,
+        "decimals": f.instrument.decimals,
     }

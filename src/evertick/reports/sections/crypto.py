@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
-from evertick.reports.blocks import Column, Figure, Name, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Name, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import crypto, market
 from evertick.reports.values import change, compact, name, percent, price, spark
@@ -16,7 +15,7 @@ from evertick.reports.values import change, compact, name, percent, price, spark
 TOP = 100
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("crypto", 5, Text("Crypto"), _blocks(findings))
 
 

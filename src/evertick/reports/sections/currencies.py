@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from math import floor, log10
 from typing import Any
 
 from evertick.model import Group
-from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings, Matrix
 from evertick.reports.rules import market, money
 from evertick.reports.sections.world_indices import RETURNS, returns
@@ -22,7 +21,7 @@ LIMIT = 1.0
 """Percent in a day at which the colour of a currency's move is at its strongest."""
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("currencies", 6, Text("Currencies"), _blocks(findings))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
 from evertick.model import Group, SourceStatus
 from evertick.reports import landmarks
-from evertick.reports.blocks import Banner, Column, Figure, KeyPoints, Number, Section, Sentence, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Banner, Card, Column, Figure, KeyPoints, Number, Section, Sentence, Table, Text
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import crypto, instrument, market, risk, sources
 from evertick.reports.values import STATES, change, name, price, provider
@@ -20,7 +19,7 @@ SOURCES = 10
 """Rows of a printed brief."""
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("headline", 1, Text("At a glance"), _blocks(findings))
 
 

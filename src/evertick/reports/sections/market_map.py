@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from math import sqrt
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
-from evertick.reports.blocks import Column, Figure, Name, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Name, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import market
 from evertick.reports.values import GROUPS, change, name, price
@@ -25,7 +24,7 @@ SMALLEST, LARGEST = 0.3, 8.0
 """Tiles of coins, against a mean of 1: so small that it can still be seen, so large that it leaves room."""
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("map", 2, Text("Market map"), _blocks(findings))
 
 

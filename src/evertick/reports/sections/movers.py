@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from typing import Any
 
 from evertick.model import Group
-from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings, Movers
 from evertick.reports.rules import instrument, market
 from evertick.reports.sections.headline import unusual
@@ -20,7 +19,7 @@ BARS = 8
 TOLD = 5
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("movers", 10, Text("Breadth and movers"), _blocks(findings))
 
 

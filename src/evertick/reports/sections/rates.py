@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from datetime import date
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
-from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.rules import instrument, market, money
 from evertick.reports.sections.world_indices import thin
@@ -19,7 +18,7 @@ POINTS = 130
 TOLD = ("US10Y", "US2Y", "US30Y")
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("rates", 8, Text("Interest rates"), _blocks(findings))
 
 

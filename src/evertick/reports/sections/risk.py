@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from datetime import date
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
-from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.indicators import drawdowns
 from evertick.reports.rules import instrument, risk
@@ -20,7 +19,7 @@ from evertick.reports.values import change, name, number, percent, price
 POINTS = 130
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("risk", 9, Text("Risk"), _blocks(findings))
 
 

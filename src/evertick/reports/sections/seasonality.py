@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from datetime import date
 from typing import Any
 
-from evertick.reports.blocks import Figure, Number, Paragraph, Section, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Figure, Number, Paragraph, Section, Text
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.rules import seasons
 from evertick.reports.values import change, name
@@ -32,7 +31,7 @@ LIMIT = 2.0
 TOLD = 2
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("seasonality", 12, Text("Months and days"), _blocks(findings))
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from typing import Any
 
 from evertick.reports import landmarks
-from evertick.reports.blocks import Column, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import market, signals
 from evertick.reports.rules.instrument import OVERBOUGHT, OVERSOLD, STRETCHED
@@ -19,7 +18,7 @@ LEAST_VOLATILITY = 1.0
 """Percent a year."""
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("technical", 11, Text("Technical signals"), _blocks(findings))
 
 

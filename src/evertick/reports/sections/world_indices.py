@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from datetime import date
 from itertools import chain, islice
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
-from evertick.reports.blocks import Column, Figure, Number, Paragraph, Section, Table, Text
-from evertick.reports.collect import BarReader
+from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.rules import instrument, market
 from evertick.reports.values import SESSIONS, change, name, number, price
@@ -30,7 +29,7 @@ RETURNS = (
 )
 
 
-def section(findings: Findings, bars: BarReader) -> Section:
+def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("indices", 3, Text("World indices"), _blocks(findings))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from evertick.reports.blocks import Figure
+from evertick.reports.blocks import Figure, once
 from evertick.reports.render.figures.scale import Axis, axis, months, path, thin
 from evertick.reports.render.numbers import Numbers
 from evertick.reports.render.words import Words, esc
@@ -29,12 +29,14 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         yield nothing(words)
         return
     many = len(series) > 1
-    canvas = Canvas.of(dates, scale)
+
+    def curves() -> str:
+        canvas = Canvas.of(dates, scale)
+        paths = [f'<path class="ln s{i + many}" d="{canvas.curve(one["values"])}"/>' for i, one in enumerate(series)]
+        return f"{canvas.opened()}{''.join(paths)}</svg>"
+
     yield plot_open(figure, words, "plot")
-    yield canvas.opened()
-    for i, one in enumerate(series):
-        yield f'<path class="ln s{i + 1 if many else 0}" d="{canvas.curve(one["values"])}"/>'
-    yield "</svg>"
+    yield once(figure, "curves", curves)
     yield from _labels(scale, dates, words.numbers, data.get("unit", ""))
     yield "</svg>"
     if many:

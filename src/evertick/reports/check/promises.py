@@ -1,0 +1,57 @@
+"""Which fact a title promises for the instrument that a row or card is about."""
+
+from __future__ import annotations
+
+COLUMNS = {
+    ("1D", "change"): "change",
+    ("24 h", "change"): "change",
+    ("1W", "change"): "ret_1w",
+    ("1M", "change"): "ret_1m",
+    ("3M", "change"): "ret_3m",
+    ("YTD", "change"): "ret_ytd",
+    ("1Y", "change"): "ret_1y",
+    ("Price", "number"): "price",
+    ("RSI 14", "number"): "rsi14",
+    ("52-week range", "range"): "position_52w",
+    ("Volatility 20 D", "number"): "vol20",
+    ("Volatility 60 D", "number"): "vol60",
+    ("Drawdown", "number"): "drawdown",
+    ("Deepest in a year", "number"): "max_drawdown",
+    ("Beta 60 D", "number"): "beta60",
+    ("z 60 D", "number"): "z60",
+    ("Capitalisation", "number"): "market_cap",
+}
+"""Which fact a column's title promises for the instrument of the row."""
+STATISTICS = {
+    "Day low": "day_low",
+    "Day high": "day_high",
+    "52-week low": "low_52w",
+    "52-week high": "high_52w",
+    "One week": "ret_1w",
+    "One month": "ret_1m",
+    "Three months": "ret_3m",
+    "Year to date": "ret_ytd",
+    "One year": "ret_1y",
+    "SMA 20": "sma20",
+    "SMA 50": "sma50",
+    "SMA 200": "sma200",
+    "EMA 12": "ema12",
+    "EMA 26": "ema26",
+    "MACD": "macd",
+    "MACD signal": "macd_signal",
+    "MACD histogram": "macd_histogram",
+    "RSI 14": "rsi14",
+    "Bollinger, lower": "band_lower",
+    "Bollinger, upper": "band_upper",
+    "ATR 14": "atr14",
+    "Volatility 20 D": "vol20",
+    "Volatility 60 D": "vol60",
+    "Drawdown": "drawdown",
+    "Deepest in a year": "max_drawdown",
+    "z 60 D": "z60",
+    "Beta 60 D": "beta60",
+    "Correlation 60 D": "correlation60",
+    "Volume": "volume",
+    "Capitalisation": "market_cap",
+}
+"""Which fact the name of a card's statistic promises."""
