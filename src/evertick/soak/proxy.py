@@ -33,6 +33,7 @@ class Proxy:
         self.stalled = False
         self.delay_s = 0.0
         self._pipes: set[_Pipe] = set()
+        self._empty = asyncio.Event()
         self._connecting: set[asyncio.Task[None]] = set()
         self._kept: socket.socket | None = None
         self._listening: socket.socket | None = None
@@ -56,8 +57,9 @@ class Proxy:
         for task in connecting:
             task.cancel()
         await asyncio.gather(*connecting, return_exceptions=True)
-        while self._pipes:
-            await asyncio.sleep(0)
+        if self._pipes:
+            self._empty.clear()
+            await self._empty.wait()
 
     @property
     def connections(self) -> int:
@@ -185,6 +187,8 @@ class _Pipe(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self.proxy._pipes.discard(self)
+        if not self.proxy._pipes:
+            self.proxy._empty.set()
         if self.other is not None and self.other.transport is not None:
             if exc is None:
                 self.flush()
