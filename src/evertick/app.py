@@ -40,10 +40,11 @@ from evertick.memory.watch import Watch
 from evertick.model import Clock, SystemClock
 from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderer
+from evertick.reports.workflow import Author
 from evertick.settings import Settings
 from evertick.sources.conductor import Conductor
 from evertick.sources.history import History
-from evertick.sources.http import open_http
+from evertick.sources.http import Http, open_http
 from evertick.universe import Universe
 from evertick.web.minutes import Minutes
 
@@ -64,6 +65,10 @@ def check(settings: Settings) -> None:
     address(settings.database_url_or_default)
     for language in settings.locales:
         Catalogue.load(language)
+    if settings.writer.base_url is not None:
+        from evertick.reports.writer.author import languages
+
+        languages(settings.writer, settings.locales)
 
 
 def tell_gaps(languages: Sequence[str]) -> None:
@@ -201,8 +206,9 @@ async def open_server(
         tell_gaps(settings.locales)
         history = History(instruments, conductor, archive.bars, clock, settings.retention.bar_days)
         desk = Desk(
-            settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep, lambda: look()
-        )
+            settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep, lambda: look(),
+            author(settings, http, archive, clock),
+        )  # fmt: skip
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
         traffic = Minutes(gauge.allocator.heap, keeper.busy)
         watch = Watch(
@@ -237,6 +243,15 @@ async def open_server(
         if "schedule" in roles:
             await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
         yield Server(settings, clock, instruments, archive, board, keeper, watch, account, inquiry, traffic, runner)
+
+
+def author(settings: Settings, http: Http, archive: Archive, clock: Clock) -> Author | None:
+    """The AI writer, where one is configured; nothing of it is imported otherwise (nh3 alone is 1.5 MB)."""
+    if settings.writer.base_url is None:
+        return None
+    from evertick.reports.writer import open_author
+
+    return open_author(http, archive.usage, settings.writer, clock, settings.locales)
 
 
 async def run_server(

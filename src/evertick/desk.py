@@ -24,7 +24,7 @@ from evertick.jobs.runner import JobContext, JobSpec
 from evertick.jobs.schedule import parse
 from evertick.model import Bars, Clock, Instrument, ReportMeta
 from evertick.reports.render import Renderer
-from evertick.reports.workflow import make_report
+from evertick.reports.workflow import Author, make_report
 from evertick.settings import Settings
 from evertick.sources.conductor import Conductor
 from evertick.sources.history import History
@@ -57,6 +57,8 @@ class Desk:
     keep: Callable[[str, str, str], AbstractAsyncContextManager[Any]]
     look_for_leaks: Callable[[], Awaitable[bool]]
     """Begins a diagnosis if memory grows; says whether it did."""
+    author: Author | None = None
+    """Words the headline and key points, where one is configured."""
 
     async def refresh_indices(self, job: JobContext) -> Mapping[str, Any]:
         """Fetch the markets, save the snapshot to the board, then to the history; answer with counts.
@@ -166,4 +168,5 @@ class Desk:
             timezone=self.settings.timezone,
             progress=lambda *news: told.append(news),
             intraday=self.archive.quotes.load,
+            author=self.author,
         )

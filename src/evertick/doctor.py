@@ -57,6 +57,8 @@ async def _checks(settings: Settings) -> AsyncIterator[Check]:
         yield check
     async for check in _sources(settings, instruments):
         yield check
+    if settings.writer.base_url is not None:
+        yield await _writer(settings)
 
 
 def _assets() -> Check:
@@ -118,3 +120,16 @@ async def _sources(settings: Settings, instruments: universe.Universe) -> AsyncI
         ok = status.state not in ("failing", "resting")
         why = status.error or status.note or (f"{status.quotes} quotes" if status.quotes != 1 else "1 quote")
         yield Check(f"source {status.name}", ok, f"{status.state}: {why}", "Others stand in for it; see its error.")
+
+
+async def _writer(settings: Settings) -> Check:
+    """Asks the model for one word, which takes a few tokens and is not counted."""
+    from evertick.reports.writer.author import probe
+    from evertick.reports.writer.client import Client
+
+    name = f"AI writer {settings.writer.model}"
+    try:
+        async with open_http(settings.http) as http:
+            return Check(name, True, await probe(Client(http, settings.writer, SystemClock())))
+    except EvertickError as error:
+        return Check(name, False, error.message, error.hint or "Reports keep the rules' text until it answers.")

@@ -22,7 +22,8 @@
     │   ├── NotFound             there is no such report, part or slot
     │   └── BadCursor            a page was asked for with a cursor that no list handed out (also a ``ValueError``)
     ├── ReportError              a report could not be made
-    │   └── ReportRejected       validation found reasons not to publish it (``reasons``)
+    │   ├── ReportRejected       validation found reasons not to publish it (``reasons``)
+    │   └── WriterError          the AI writer gave no text that may be used; the rules' text stands
     ├── SoakError                a soak could not be run: a program it needs is missing, or did not start
     │   ├── ServerEnded          the measured server ended, killed on purpose or by itself
     │   └── NoAnswer             a reader's request was not answered
@@ -153,6 +154,14 @@ class ReportRejected(ReportError):
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("report rejected: " + "; ".join(reasons))
         self.reasons = tuple(reasons)
+
+
+class WriterError(ReportError):
+    """``billed``: the endpoint may have worked, and counts it."""
+
+    def __init__(self, message: str, *, billed: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.billed = billed
 
 
 class SoakError(EvertickError):

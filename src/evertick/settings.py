@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -121,6 +122,43 @@ class RetentionSettings(Section):
     quote_days: int = Field(30, ge=1, description="UTC days of the quotes of every refresh")
 
 
+def _endpoint(url: str | None) -> str | None:
+    """An address without the path of any one call, and without anything secret."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.strip())
+        there = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        there = False
+    if not there:
+        raise ValueError("it is not an address; write for example http://127.0.0.1:8080/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it may hold no user, password or query; the key goes into WRITER__API_KEY")
+    return url.strip().rstrip("/").removesuffix("/chat/completions")
+
+
+class WriterSettings(Section):
+    """The optional AI writer: off without a ``base_url``."""
+
+    base_url: Annotated[str | None, AfterValidator(_endpoint)] = None
+    model: str = ""
+    api_key: SecretStr | None = None
+    timeout: float = Field(60.0, gt=0, le=300, description="seconds for one language, repetitions included")
+    max_tokens: int = Field(1200, ge=64, le=16_384, description="of one answer")
+    per_day: int = Field(200_000, ge=0, le=1_000_000_000, description="tokens a day (UTC), both ways")
+    price_in: float = Field(0.0, ge=0, le=10_000, description="for a million tokens; a local model costs nothing")
+    price_out: float = Field(0.0, ge=0, le=10_000)
+    daily_cost: float = Field(1.0, ge=0, le=2_000, description="a day (UTC) at most, in the currency of the prices")
+    languages: Names | None = None
+
+    @model_validator(mode="after")
+    def _together(self) -> WriterSettings:
+        if self.base_url and not self.model.strip():
+            raise ValueError("it has a BASE_URL but no model; set WRITER__MODEL to what the endpoint calls it")
+        return self
+
+
 class HttpSettings(Section):
     """Towards the providers."""
 
@@ -160,6 +198,7 @@ class Settings(BaseSettings):
     universe: Path | None = Field(None, description="a CSV file that changes the list of instruments")
     http: HttpSettings = HttpSettings()
     retention: RetentionSettings = RetentionSettings()
+    writer: WriterSettings = WriterSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -261,7 +300,9 @@ def _secret(name: str) -> bool:
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     """pydantic-settings passes over unknown variables; a typing error in one should not pass over a night."""
     known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
-    nested = {name.upper() for name, f in Settings.model_fields.items() if name in ("http", "retention", "sources")}
+    nested = {
+        name.upper() for name, f in Settings.model_fields.items() if name in ("http", "retention", "sources", "writer")
+    }
     wrong = []
     for name in sorted(environ):
         if not name.startswith(PREFIX):

@@ -35,7 +35,8 @@ def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
     late = {"typer", "click", "rich", "alembic", "mako", "redis", "psycopg", "croniter", "prometheus_client", "babel",
-            "numpy", "pandas", "sqlalchemy.orm", "evertick.simulator", "evertick.cli", "tracemalloc"}  # fmt: skip
+            "numpy", "pandas", "sqlalchemy.orm", "evertick.simulator", "evertick.cli", "tracemalloc", "nh3",
+            "evertick.reports.writer"}  # fmt: skip
     assert loaded & late == set()
     assert {"evertick.app", "sqlalchemy", "fastapi"} <= loaded
 

@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from evertick.errors import SettingsError
-from evertick.settings import HttpSettings, RetentionSettings, Settings, SourceSettings, load, parse_bytes
+from evertick.settings import (
+    HttpSettings,
+    RetentionSettings,
+    Settings,
+    SourceSettings,
+    WriterSettings,
+    load,
+    parse_bytes,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -56,6 +64,12 @@ def test_a_named_file_must_be_there(tmp_path):
         ("EVERTICK_RETENTION__REPORTS", "0", "RETENTION__REPORTS=0"),
         ("EVERTICK_RETENTION__REPROTS", "5", "is not a setting"),
         ("EVERTICK_SOURCES__YAHOO__COLOUR", "red", "is not a setting"),
+        ("EVERTICK_WRITER__BASE_URL", "http://127.0.0.1:8080/v1", "set WRITER__MODEL"),
+        ("EVERTICK_WRITER__BASE_URL", "127.0.0.1:8080", "it is not an address"),
+        ("EVERTICK_WRITER__BASE_URL", "http://me:secret@127.0.0.1/v1", "the key goes into WRITER__API_KEY"),
+        ("EVERTICK_WRITER__BASE_URL", "https://x.example/v1?key=secret", "the key goes into WRITER__API_KEY"),
+        ("EVERTICK_WRITER__MODLE", "m", "is not a setting"),
+        ("EVERTICK_WRITER__DAILY_COST", "-1", "WRITER__DAILY_COST=-1"),
         ("EVERTICK_MODE", "distributed", "needs PostgreSQL"),
         ("EVERTICK_LOG_FORMAT", "xml", "LOG_FORMAT=xml"),
     ],
@@ -68,6 +82,7 @@ def test_what_is_wrong_is_said_in_one_line(monkeypatch, name, value, says):
     with pytest.raises(SettingsError) as caught:
         load()
     assert says in str(caught.value)
+    assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -98,7 +113,7 @@ def test_sizes(text, number):
 
 def test_every_setting_is_in_the_reference():
     text = DOCS.read_text()
-    nested = {"http": HttpSettings, "retention": RetentionSettings, "sources": SourceSettings}
+    nested = {"http": HttpSettings, "retention": RetentionSettings, "sources": SourceSettings, "writer": WriterSettings}
     names = []
     for name in Settings.model_fields:
         if name not in nested:

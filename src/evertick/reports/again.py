@@ -74,11 +74,11 @@ async def render_again(store: Store, id: str, packer: Any) -> Sequence[Remade]:
                 findings.as_of,
                 findings.made,
                 heading.languages,
-                first_sentence(findings),
+                first_sentence(findings, part.language),
                 (style and style.asset) or "",
                 (script and script.asset) or "",
             )
-            pages[part.part] = renderer.render(write(findings, together.reader(len(pages))), head)
+            pages[part.part] = renderer.render(write(findings, together.reader(len(pages)), part.language), head)
         names = list(pages)
         async with aclosing(together.pieces(list(pages.values()))) as pieces:  # type: ignore[type-var]
             async for place, piece in pieces:

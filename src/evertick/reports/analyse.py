@@ -325,7 +325,7 @@ def _standardised(values: Sequence[float]) -> list[float]:
 def warnings(found: Sequence[Facts], sources: Sequence[SourceStatus]) -> Iterable[str]:
     """What a keeper of the server should know, in plain English, each at most 200 characters."""
     for source in sources:
-        if source.state not in ("ok", "off"):
+        if source.state not in ("ok", "idle", "off"):
             yield f"{source.name}: {source.state}" + (f" ({source.error})" if source.error else "")[:160]
     missing = [f.id for f in found if f.price is None]
     stale = [f.id for f in found if f.price is not None and not f.fresh]

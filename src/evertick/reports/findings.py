@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from evertick.model import Group, Instrument, Session, SourceStatus
+from evertick.reports.written import Written
 
 NAN = float("nan")
 _ASKED_FIRST = "coingecko"
@@ -263,6 +264,8 @@ class Findings:
     """Monthly returns in percent, by the first day of the month, the newest month up to now."""
     calendar: Series | None = None
     """Daily changes in percent over the last year, of the first of `months`."""
+    written: Mapping[str, Written] = field(default_factory=dict)
+    """By language: what a model wrote in place of the rules' headline and key points."""
     warnings: tuple[str, ...] = ()
     """What a keeper of the server should know, in plain English; not part of the report's text."""
     _by_id: dict[str, Facts] = field(init=False, repr=False)

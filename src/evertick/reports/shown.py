@@ -170,6 +170,27 @@ class Grammar:
         missing = next(wanted, None)
         return None if missing is None else f"does not show {told(missing)}"
 
+    def found(self, text: str) -> Iterator[re.Match[str]]:
+        """The numbers in a plain ``text``, whatever they are."""
+        return _NUMBER.finditer(text)
+
+    def end(self, text: str, match: re.Match[str], n: Number) -> int | None:
+        """Where ``n`` ends in a plain ``text``, its percent sign or scale included; ``None`` when ``match`` is not ``n``."""
+        if n.value is None or not isfinite(n.value) or not self._at(text, match, n):
+            return None
+        if n.style == "percent":
+            return match.end() + len(self._percent)
+        if n.style != "compact":
+            return match.end()
+        return match.end() + max((len(s) for s, _ in self._scales if text.startswith(s, match.end())), default=0)
+
+    def glued(self, text: str) -> str:
+        """``text`` with the spaces that do not break before percent signs and scales, where somebody wrote plain ones."""
+        for tail in (self._percent, *(suffix for suffix, _ in self._scales)):
+            if NBSP in tail:
+                text = re.sub(rf"(?<=\d){re.escape(tail.replace(NBSP, ' '))}(?!\w)", tail, text)
+        return text
+
     def strays(self, text: str, known: Set[str]) -> str | None:
         """The first number of a text whose plain form is not among ``known``."""
         return next((shown for shown in _NUMBER.findall(self.plain(text)) if shown not in known), None)

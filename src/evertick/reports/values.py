@@ -37,6 +37,7 @@ STATES: Mapping[str, Text] = {
     "partial": Text("Incomplete"),
     "failing": Text("Not answering"),
     "resting": Text("Waiting"),
+    "idle": Text("Not needed now"),
     "off": Text("Switched off"),
 }
 _PROVIDERS = {"yahoo": "Yahoo Finance", "coingecko": "CoinGecko", "alternative": "alternative.me"}

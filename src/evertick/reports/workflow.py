@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from evertick.reports.sections.cards import cards as cards_of
 from evertick.reports.together import Together
 from evertick.reports.validate import validate
 from evertick.reports.write import first_sentence, write
+from evertick.reports.written import Written
 
 HEADLINE = 200
 """Characters of a headline that metadata keeps."""
@@ -112,6 +113,15 @@ class Store(Protocol):
     async def publish(self, slot: Slot, meta: ReportMeta) -> None: ...
 
 
+class Author(Protocol):
+    """May word the headline and the key points of a language: see `evertick.reports.writer`."""
+
+    async def write(
+        self, language: str, findings: Findings, words: Any, timezone: str
+    ) -> tuple[Written | None, Sequence[str]]:
+        """The text, or ``None`` where the rules' text stands; and what a keeper of the server should know. Does not fail."""
+
+
 async def make_report(
     slot: Slot,
     *,
@@ -126,12 +136,13 @@ async def make_report(
     progress: Progress | None = None,
     intraday: Intraday | None = None,
     check: Callable[[Findings], Checking] = Check,
+    author: Author | None = None,
 ) -> ReportMeta:
     """Make the report of ``slot`` under its lease and publish it; returns its metadata.
 
     ``renderers`` maps a language to its renderer; ``languages`` are all of them unless given, the first is the one whose parts
     have bare names. ``timezone`` decides the date. ``intraday`` reads the quotes
-    of a session; without it that figure is left out. The event loop gets its turn at least every 5 ms.
+    of a session; without it that figure is left out. ``author`` may word what stands at the top. The event loop gets its turn at least every 5 ms.
 
     Raises `ReportRejected` when the findings may not be published or a page does not show them as they are, `Fenced` when the lease was lost, and what ``bars`` and
     ``store`` raise. A draft that was begun stays invisible, and the store's sweeper removes it.
@@ -158,6 +169,10 @@ async def make_report(
         )
     async with run.stage("validate"):
         validate(findings)
+    if author is not None:
+        async with run.stage("author"):
+            run.tell(0.3, "author", "a model writes the headline")
+            findings = await _authored(findings, author, renderers, languages, timezone)
     checked = check(findings)
     async with run.stage("draft"):
         report = await store.draft(slot, languages, made)
@@ -175,10 +190,10 @@ async def make_report(
                 renderer = renderers[language]
                 script = await store.asset("js", renderer.js())
                 parts.append(script.part(part_name("js", language, languages), language))
-                said = first_sentence(findings)
+                said = first_sentence(findings, language)
                 head = Head(report, heading, findings.as_of, made, languages, said, style.hash, script.hash)
                 reading = checked.page(language, renderer.words, timezone, head)
-                sections = reading.follow(write(findings, together.reader(place)))
+                sections = reading.follow(write(findings, together.reader(place), language))
                 html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
                 pages.append(_Page(renderer.render(sections, head), reading, await stack.enter_async_context(html)))
             async with aclosing(together.pieces([page.pieces for page in pages])) as pieces:  # type: ignore[type-var]
@@ -189,11 +204,25 @@ async def make_report(
                 page.reading.close()
         parts += [page.part.meta for page in pages]
     checked.close()
-    headlines = {language: _short(renderers[language].words.plain(first_sentence(findings))) for language in languages}
+    headlines = {code: _short(renderers[code].words.plain(first_sentence(findings, code))) for code in languages}
     meta = run.meta(report, slot, findings, parts, headlines, saved.meta)
     run.tell(1.0, "publish", "")
     await store.publish(slot, meta)
     return meta
+
+
+async def _authored(
+    findings: Findings, author: Author, renderers: Mapping[str, Renderer], languages: Sequence[str], timezone: str
+) -> Findings:
+    """The findings with what the author wrote. One language after the other: a model at home answers one at a time."""
+    written: dict[str, Written] = {}
+    warnings: list[str] = []
+    for language in languages:
+        text, said = await author.write(language, findings, renderers[language].words, timezone)
+        warnings += said
+        if text is not None:
+            written[language] = text
+    return replace(findings, written=written, warnings=(*warnings, *findings.warnings))
 
 
 _EDITIONS = (

@@ -24,7 +24,6 @@ from evertick.reports.sections import (
 )
 
 SECTIONS = (
-    headline,
     market_map,
     world_indices,
     vietnam,
@@ -39,15 +38,20 @@ SECTIONS = (
     cards,
     ahead,
 )
-"""In the order of the report; a new section is one module here and, where it needs one, a template."""
+"""In the order of the report, behind the headline; a new section is one module here and, where it needs one, a template."""
 
 
-def write(findings: Findings, made: AsyncIterable[Card]) -> Iterator[Section]:
-    """The sections, once: call it again for each language. ``made`` are the cards, made one at a time (`sections.cards.cards`)."""
+def write(findings: Findings, made: AsyncIterable[Card], language: str = "") -> Iterator[Section]:
+    """The sections, once: call it again for each language. ``made`` are the cards, made one at a time (`sections.cards.cards`).
+
+    ``language`` chooses only among the texts that a model wrote, if one did: what rules say has no language yet.
+    """
+    yield headline.section(findings, made, findings.written.get(language))
     for module in SECTIONS:
         yield module.section(findings, made)
 
 
-def first_sentence(findings: Findings) -> Sentence:
+def first_sentence(findings: Findings, language: str = "") -> Sentence:
     """The report's headline: what its metadata and the library show."""
-    return headline.headline(findings)
+    written = findings.written.get(language)
+    return written.lead if written else headline.headline(findings)

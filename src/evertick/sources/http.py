@@ -14,7 +14,7 @@ import math
 import re
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
@@ -188,6 +188,16 @@ class Http:
         at_most: int | None = None,
     ) -> bytes:
         return await self._ask(form.upper(), provider, url, params, headers, at_most=at_most)
+
+    def posting(
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], *, timeout: float
+    ) -> AbstractAsyncContextManager[httpx2.Response]:
+        """An answer that is read while it comes, for a caller who bounds it and knows its errors: those of httpx2.
+
+        ``timeout`` in seconds is that of a silence; a connection must be there within the setting's time.
+        """
+        patience = httpx2.Timeout(timeout, connect=self._settings.connect_timeout)
+        return self._client.stream("POST", url, json=body, headers=headers, timeout=patience)
 
     async def _ask(
         self,

@@ -15,6 +15,7 @@ from evertick.errors import ReportRejected
 from evertick.reports.blocks import Number, Sentence, Text
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.shown import Grammar, bare
+from evertick.reports.written import RULE
 
 REASONS = 12
 """No more are told."""
@@ -89,22 +90,36 @@ class Account:
         self._digest.update(self._values.tobytes())
         del self._values[:]
 
-    def compare(self, text: str, *values: Any) -> None:
-        """Holds the numbers of a plain text against those of ``values``, and remembers these as said."""
+    def compare(self, text: str, *values: Any, alike: bool = True) -> None:
+        """Holds the numbers of a plain text against those of ``values``, and remembers these as said if all languages say them."""
         wrong = self.grammar.agrees(text, (item for value in values for item in self.grammar.expected(value)))
         if wrong is not None:
             self.fail(wrong)
-        self.say(sorted(numbers(values)))
+        if alike:
+            self.say(sorted(numbers(values)))
 
     def same(self, *args: Any) -> None:
         """`compare` of the values with the piece of a page that comes last."""
         *values, html = args
         self.compare(bare(html), *values)
 
-    def sentence(self, sentence: Sentence, html: str) -> None:
+    def sentence(self, sentence: Sentence, html: str, *, alike: bool = True) -> None:
         if f'data-rule="{sentence.rule}"' not in html:
             self.fail("the sentence does not name its rule")
-        self.compare(bare(html), sentence)
+        self.compare(bare(html), sentence, alike=alike)
+        if sentence.rule == RULE:
+            self._borne_out(sentence)
+
+    def _borne_out(self, sentence: Sentence) -> None:
+        """What a model's sentence says to be a fact of an instrument is that fact; its words tell the direction."""
+        for origin, number in sentence.inputs.items():
+            id, _, name = origin.rpartition(".")
+            facts = self.findings.get(id) if name in ("price", "change") else None
+            if facts is not None and isinstance(number, Number):
+                fact = getattr(facts, name)
+                if fact is None or number.value not in (fact, abs(fact)):
+                    self.fail(f"says {number.value!r} is {origin}, which is {fact!r}")
+                self.traced += 1
 
     def promise(self, facts: Facts, name: str, title: str, value: Number) -> None:
         fact = getattr(facts, name)

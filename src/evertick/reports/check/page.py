@@ -54,6 +54,8 @@ class Page:
         self._figures = Figures(self.account)
         self._cards = Cards(self.account, self._tables, self._figures)
         self._head = head
+        self._alike = not findings.written
+        """Headline and points say the same in every language: a model words them for each, and may choose other facts."""
         self._notes: deque[_Note] = deque()
         self._decoder = getincrementaldecoder("utf-8")()
         self._text, self._at = "", 0
@@ -79,7 +81,7 @@ class Page:
             case Banner():
                 self._note_sentences(block.text)
             case KeyPoints():
-                self._note_sentences(block.points)
+                self._note_sentences(block.points, alike=self._alike)
             case Paragraph():
                 self._note_sentences(block.sentences)
             case Text():
@@ -115,9 +117,9 @@ class Page:
     ) -> None:
         self._notes.append(_Note(start, end, read, name, aside))
 
-    def _note_sentences(self, sentences: Iterable[Sentence]) -> None:
+    def _note_sentences(self, sentences: Iterable[Sentence], *, alike: bool = True) -> None:
         for sentence in sentences:
-            read = partial(self.account.sentence, sentence)
+            read = partial(self.account.sentence, sentence, alike=alike)
             self._note('<span class="s', "</span>", read, f"rule {sentence.rule}")
 
     def _note_figure(self, figure: Figure) -> None:
@@ -133,7 +135,7 @@ class Page:
         self._note("<title>", "</title>", partial(same, head.title, grammar.day("date", head.as_of)), "title")
         self._note('<p class="kicker">', "</p>", partial(same, long), "date")
         self._note("<h1>", "</h1>", partial(same, head.title), "title")
-        self._note_sentences([head.headline])
+        self._note_sentences([head.headline], alike=self._alike)
         self._note('<dl class="times-of">', "</dl>", partial(same, times), "times")
         self._note('<nav class="contents"', "</nav>", self._contents, "contents")
 
@@ -196,7 +198,7 @@ class Page:
             yield
 
     def _description(self, html: str) -> None:
-        self.account.compare(unescape(html.partition('content="')[2]), self._head.headline)
+        self.account.compare(unescape(html.partition('content="')[2]), self._head.headline, alike=self._alike)
 
     def _opened(self, id: str, number: int, title: Text, html: str) -> None:
         self.account.seal(id)

@@ -12,6 +12,7 @@ from evertick.reports.blocks import Banner, Card, Column, Figure, KeyPoints, Num
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import crypto, instrument, market, risk, sources
 from evertick.reports.values import STATES, change, name, price, provider
+from evertick.reports.written import Written
 
 POINTS = 8
 SPARKS = 6
@@ -19,14 +20,19 @@ SOURCES = 10
 """Rows of a printed brief."""
 
 
-def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
-    return Section("headline", 1, Text("At a glance"), _blocks(findings))
+def section(findings: Findings, made: AsyncIterable[Card], written: Written | None = None) -> Section:
+    """``written``: what a model wrote in place of the rules' points."""
+    return Section("headline", 1, Text("At a glance"), _blocks(findings, written))
 
 
-def _blocks(findings: Findings) -> Iterator[Any]:
+def _blocks(findings: Findings, written: Written | None) -> Iterator[Any]:
     said = list(sources.freshness(findings))
     yield Banner("warn" if any(s.tone == "warn" for s in said) else "ok", said)
-    yield KeyPoints(list(key_points(findings)))
+    if written is None:
+        yield KeyPoints(list(key_points(findings)))
+    else:
+        yield KeyPoints(written.sentences())
+        yield written.disclosure()
     shown = list(
         islice((f for id_ in landmarks.HEADLINE if (f := findings.get(id_)) is not None and len(f.spark) > 1), SPARKS)
     )
@@ -38,15 +44,15 @@ def _blocks(findings: Findings) -> Iterator[Any]:
 
 def key_points(findings: Findings) -> Iterator[Sentence]:
     """The eight most telling sentences, the first of which is the report's headline."""
-    return islice(_candidates(findings), POINTS)
+    return islice(candidates(findings), POINTS)
 
 
 def headline(findings: Findings) -> Sentence:
     """The first key point. Findings that passed validation always have one."""
-    return next(_candidates(findings))
+    return next(candidates(findings))
 
 
-def _candidates(findings: Findings) -> Iterator[Sentence]:
+def candidates(findings: Findings) -> Iterator[Sentence]:
     day = findings.day
     told: set[str] = set()
 
