@@ -1,4 +1,4 @@
-// Bundles the scripts and styles of the reports (report.*) and of the pages (site.*, and memory.* for the page of memory alone) into the package.
+// Bundles the scripts and styles of the reports (report.*) and of the pages (site.*, and memory.* for the page of memory alone) into the package, and the style of the soak's verdict (soak.css), which is one file by itself.
 //
 //   npm ci && node build.mjs
 //
@@ -17,7 +17,7 @@ const source = (name) => join(here, "src", name);
 const target = join(here, "..", "src", "evertick", "web", "static", "dist");
 
 // The report's css and js are required; the pages' are bundled where they exist.
-const entries = ["report.css", "report.js", "site.css", "site.js", "memory.css", "memory.js"].filter((name) => existsSync(source(name)));
+const entries = ["report.css", "report.js", "site.css", "site.js", "memory.css", "memory.js", "soak.css"].filter((name) => existsSync(source(name)));
 
 // Copied as they are: the interface of /docs, which must work without a network.
 const copies = {
@@ -42,7 +42,7 @@ await build({
 
 const files = Object.fromEntries(
   [
-    ...entries.filter((name) => !name.startsWith("report.")).map((name) => [name, join(target, name)]),
+    ...entries.filter((name) => !name.startsWith("report.") && !name.startsWith("soak.")).map((name) => [name, join(target, name)]),
     ...Object.entries(copies).map(([name, from]) => [name, join(here, "node_modules", from)]),
   ],
 );

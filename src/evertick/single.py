@@ -85,11 +85,9 @@ def inline(content: bytes, element: str) -> bytes:
     return text.replace(b"<!--", b"<\\!--") if element == "script" else text
 
 
-def policy(style: bytes, script: bytes) -> str:
-    return (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+def policy(style: bytes, script: bytes | None = None) -> str:
+    runs = f"script-src '{_hash(script)}'; " if script is not None else ""
+    return f"default-src 'none'; {runs}style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _hash(content: bytes) -> str:

@@ -136,7 +136,7 @@ def _of_progress(manner: str, told: list[dict[str, Any]], crashed: str) -> Tape:
         seconds=last["seconds"],
         looks=thinned(looks),
         moments=(Moment(last["at"], "crash", crashed),),
-        runs={"refresh_indices": {"done": last["refreshes"]}, "report": {"done": last["reports"]}},
+        runs={"refresh_indices": {"ok": last["refreshes"]}, "report": {"ok": last["reports"]}},
         start_rss=looks[0].rss,
         peak_rss=max((look.rss or 0 for look in looks), default=None),
         connections_leaked=last["connections"],

@@ -112,7 +112,7 @@ class Recorder:
             seconds=self.seconds(),
             looks=thinned(self._looks),
             moments=tuple(self._moments),
-            runs={job: {"done": len(took)} for job, took in self._seconds.items()},
+            runs={job: {"ok": len(took)} for job, took in self._seconds.items()},
             start_rss=self._start_rss,
             steady_rss=_middle(seen[len(seen) // 2 :]),
             peak_rss=max(seen, default=None),
