@@ -26,7 +26,6 @@ TEMPLATES = Path(__file__).parent, Path(evertick.__file__).parent / "web" / "tem
 STYLE = Path(evertick.__file__).parent / "web" / "static" / "dist" / "soak.css"
 TITLES = {EVERTICK: "Evertick", BEFORE: "Before", AFTER: "After"}
 _DAY = 86_400.0
-_WORDS = {True: "holds", False: "broken", None: "not measured"}
 
 COMPONENTS: tuple[tuple[str, str, int, int, Callable[[Tape], float | None], Callable[[Tape], Growth | None]], ...] = (
     ("Market-indices scheduler", "growth a day", 50 * MB, 5 * MB, lambda t: _middle(t.indices), lambda t: t.indices),
@@ -191,10 +190,15 @@ def summary(soak: Soak, ours: Tape) -> list[tuple[str, str]]:
 
 
 def verdict(bound: Bound) -> Verdict:
+    known = "not settled" if bound.measured is not None else "not measured"
     return Verdict(
-        bound.name, amount(bound.measured, bound.unit), amount(bound.limit, bound.unit), bound.passed,
-        _WORDS[bound.passed], bound.why,
-    )  # fmt: skip
+        bound.name[:1].upper() + bound.name[1:],
+        amount(bound.measured, bound.unit),
+        amount(bound.limit, bound.unit).removeprefix("+"),
+        bound.passed,
+        known if bound.passed is None else "holds" if bound.passed else "broken",
+        bound.why,
+    )
 
 
 def amount(value: float | None, unit: str) -> str:
