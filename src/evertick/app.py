@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from evertick import remote, universe
+from evertick import desks, remote
 from evertick.archive import Archive, open_archive
 from evertick.archive.database import address, is_sqlite
 from evertick.archive.parts import compressor
 from evertick.board import Board, open_embedded
 from evertick.board.document import document
-from evertick.desk import REPORT, Desk
+from evertick.desk import REPORT, Desk, report_schedules
+from evertick.desks import Desks
 from evertick.errors import EvertickError, SchemaMismatch
 from evertick.jobs.heartbeat import Heartbeat
 from evertick.jobs.runner import Runner
@@ -39,7 +41,7 @@ from evertick.memory.restart import Restart
 from evertick.memory.watch import Watch
 from evertick.model import Clock, SystemClock
 from evertick.reports.catalogue import Catalogue
-from evertick.reports.render import Renderer
+from evertick.reports.render import Renderers
 from evertick.reports.workflow import Author
 from evertick.settings import Settings
 from evertick.sources.conductor import Conductor
@@ -59,16 +61,17 @@ POLL_S = 1.0
 
 def check(settings: Settings) -> None:
     """What can be wrong with the settings beyond their types, before anything is opened. Raises `SettingsError`."""
-    universe.load(settings.universe)
+    every = desks.load(settings)
     parse(settings.indices_every, settings.timezone)
     parse(settings.report_every, settings.timezone)
+    deque(report_schedules(every), maxlen=0)
     address(settings.database_url_or_default)
-    for language in settings.locales:
+    for language in every.languages:
         Catalogue.load(language)
     if settings.writer.base_url is not None:
         from evertick.reports.writer.author import languages
 
-        languages(settings.writer, settings.locales)
+        languages(settings.writer, every.languages)
 
 
 def tell_gaps(languages: Sequence[str]) -> None:
@@ -85,7 +88,7 @@ class Server:
 
     settings: Settings
     clock: Clock
-    universe: Universe
+    desks: Desks
     archive: Archive
     board: Board
     keeper: Keeper
@@ -94,6 +97,11 @@ class Server:
     inquiry: Inquiry
     traffic: Minutes
     runner: Runner
+
+    @property
+    def universe(self) -> Universe:
+        """The instruments of all desks."""
+        return self.desks.universe
 
     def services(self) -> Services:
         """What the pages and the API work with."""
@@ -189,7 +197,8 @@ async def open_server(
     clock = clock or SystemClock()
     roles = settings.roles if roles is None else roles
     check(settings)
-    instruments = universe.load(settings.universe)
+    every = desks.load(settings)
+    instruments = every.universe
     async with AsyncExitStack() as stack:
         archive, board = await stack.enter_async_context(open_storage(settings, clock, instruments, own=True))
         http = await stack.enter_async_context(open_http(settings.http))
@@ -202,12 +211,11 @@ async def open_server(
         gauge = Gauge(lambda: sum(pools().values()))
         keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)
         conductor = Conductor(http, instruments, settings.sources, clock, archive.usage)
-        renderers = {name: Renderer(name, Catalogue.load(name), settings.timezone) for name in settings.locales}
-        tell_gaps(settings.locales)
+        tell_gaps(every.languages)
         history = History(instruments, conductor, archive.bars, clock, settings.retention.bar_days)
         desk = Desk(
-            settings, clock, instruments, archive, board, conductor, history, renderers, keeper.keep, lambda: look(),
-            author(settings, http, archive, clock),
+            settings, clock, every, archive, board, conductor, history, Renderers(), keeper.keep, lambda: look(),
+            author(settings, every.languages, http, archive, clock),
         )  # fmt: skip
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
         traffic = Minutes(gauge.allocator.heap, keeper.busy)
@@ -242,16 +250,16 @@ async def open_server(
             await stack.enter_async_context(runner)
         if "schedule" in roles:
             await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
-        yield Server(settings, clock, instruments, archive, board, keeper, watch, account, inquiry, traffic, runner)
+        yield Server(settings, clock, every, archive, board, keeper, watch, account, inquiry, traffic, runner)
 
 
-def author(settings: Settings, http: Http, archive: Archive, clock: Clock) -> Author | None:
+def author(settings: Settings, languages: Sequence[str], http: Http, archive: Archive, clock: Clock) -> Author | None:
     """The AI writer, where one is configured; nothing of it is imported otherwise (nh3 alone is 1.5 MB)."""
     if settings.writer.base_url is None:
         return None
     from evertick.reports.writer import open_author
 
-    return open_author(http, archive.usage, settings.writer, clock, settings.locales)
+    return open_author(http, archive.usage, settings.writer, clock, languages)
 
 
 async def run_server(

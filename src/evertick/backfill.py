@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from evertick import app, remote, universe
+from evertick import app, desks, remote
 from evertick.errors import EvertickError
 from evertick.model import SystemClock
 from evertick.settings import Settings
@@ -31,7 +31,7 @@ async def backfill(settings: Settings, years: float, step: Callable[[int, int], 
             hint="Let it, some 40 instruments every five minutes, or stop it first.",
         )
     app.check(settings)
-    clock, instruments = SystemClock(), universe.load(settings.universe)
+    clock, instruments = SystemClock(), desks.load(settings).universe
     days = min(round(years * DAYS_A_YEAR), settings.retention.bar_days)
     began = clock.monotonic()
     async with (

@@ -1,4 +1,5 @@
-"""The jobs of a desk, each to be read top to bottom: refresh the indices, update the bars, make a report, keep house.
+"""The jobs, each to be read top to bottom: refresh the indices, update the bars and keep house for all desks together; make
+a report for each desk.
 
 What a job had in its hands ends with its frame; what it returns is metadata. Around each run the runner puts a receipt
 (`evertick.memory.Keeper.keep`), and around the saving of a report there is one more.
@@ -7,7 +8,7 @@ What a job had in its hands ends with its frame; what it returns is metadata. Ar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,16 +20,17 @@ import structlog
 from evertick.archive import Archive
 from evertick.board import Board
 from evertick.board.poll import poll
-from evertick.errors import ArchiveError
+from evertick.desks import Desk as OneDesk
+from evertick.desks import Desks, Retention
+from evertick.errors import ArchiveError, SettingsError
 from evertick.jobs.runner import JobContext, JobSpec
-from evertick.jobs.schedule import parse
-from evertick.model import Bars, Clock, Instrument, ReportMeta
-from evertick.reports.render import Renderer
+from evertick.jobs.schedule import Schedule, parse
+from evertick.model import Bars, Clock, Instrument, ReportMeta, Slot, Snapshot
+from evertick.reports.render import Renderers
 from evertick.reports.workflow import Author, make_report
 from evertick.settings import Settings
 from evertick.sources.conductor import Conductor
 from evertick.sources.history import History
-from evertick.universe import Universe
 
 REFRESH, BARS, REPORT, HOUSEKEEPING = "refresh_indices", "update_bars", "report", "housekeeping"
 BARS_EVERY = "5m"
@@ -46,14 +48,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Desk:
+    """One for all desks: which of them a report is for stands in its slot."""
+
     settings: Settings
     clock: Clock
-    universe: Universe
+    desks: Desks
     archive: Archive
     board: Board
     conductor: Conductor
     history: History
-    renderers: Mapping[str, Renderer]
+    renderers: Renderers
     keep: Callable[[str, str, str], AbstractAsyncContextManager[Any]]
     look_for_leaks: Callable[[], Awaitable[bool]]
     """Begins a diagnosis if memory grows; says whether it did."""
@@ -66,7 +70,7 @@ class Desk:
         The board is served whatever becomes of the history: a database that takes nothing is said in the result.
         """
         fetch = partial(self.conductor.fetch, hurry=job.slot.trigger == "manual")
-        snapshot = await poll(fetch, self.board, self.universe, self.clock)
+        snapshot = await poll(fetch, self.board, self.desks.universe, self.clock)
         failing = [s.name for s in snapshot.sources if s.state not in ("ok", "partial", "idle", "off")]
         result = {"as_of": snapshot.as_of.isoformat(), "quotes": len(snapshot.quotes), "failing": failing}
         try:
@@ -105,11 +109,7 @@ class Desk:
         keep, now, archive = self.settings.retention, self.clock.now(), self.archive
         return {
             "drafts": await archive.reports.sweep(now - DRAFTS_KEPT),
-            "reports": len(
-                await archive.reports.prune(
-                    keep.reports, now - timedelta(days=keep.report_days), at_most=keep.report_bytes
-                )
-            ),
+            "reports": await self._prune_reports(),
             "receipts": await archive.receipts.prune(keep.receipts, now - timedelta(days=keep.receipt_days)),
             "slots": await archive.ledger.prune(now - timedelta(days=keep.slot_days)),
             "bars": await archive.bars.prune((now - timedelta(days=keep.bar_days)).date()),
@@ -120,33 +120,73 @@ class Desk:
             "looks_for_a_leak": await self.look_for_leaks(),
         }
 
+    async def _prune_reports(self) -> int:
+        """Those of desks with a retention of their own by it; all others, also of desks that are gone, by the server's."""
+        keep = self.settings.retention
+        common = Retention(keep.reports, keep.report_days, keep.report_bytes)
+        own: dict[Retention, list[str]] = {}
+        for desk in self.desks:
+            if desk.retention != common:
+                own.setdefault(desk.retention, []).append(desk.id)
+        gone = [await self._prune(retention, ids, others=False) for retention, ids in own.items()]
+        gone.append(await self._prune(common, [id for ids in own.values() for id in ids], others=True))
+        return sum(map(len, gone))
+
+    async def _prune(self, keep: Retention, desks: Sequence[str], *, others: bool) -> Sequence[str]:
+        older_than = self.clock.now() - timedelta(days=keep.report_days)
+        return await self.archive.reports.prune(
+            keep.reports, older_than, at_most=keep.report_bytes, desks=desks, others=others
+        )
+
     def specs(self) -> Sequence[JobSpec]:
         """The jobs with their schedules. Raises `SettingsError` for a schedule that cannot be."""
         settings = self.settings
 
-        def spec(name: str, run: Any, component: str, every: str, first_now: bool) -> JobSpec:
+        def spec(name: str, run: Any, component: str, schedule: Schedule, **more: Any) -> JobSpec:
             return JobSpec(
                 name,
                 run,
                 component,
                 max_run_s=settings.job_max_run,
                 attempts=settings.job_attempts,
-                schedule=parse(every, settings.timezone),
-                first_now=first_now,
+                schedule=schedule,
+                **more,
             )
 
+        for_all = (
+            (REFRESH, self.refresh_indices, "indices", settings.indices_every, True),
+            (BARS, self.update_bars, "other", BARS_EVERY, False),
+            (HOUSEKEEPING, self.housekeeping, "other", HOUSEKEEPING_EVERY, False),
+        )
+        report = self.report  # one bound method for all desks
         return (
-            spec(REFRESH, self.refresh_indices, "indices", settings.indices_every, True),
-            spec(BARS, self.update_bars, "other", BARS_EVERY, False),
-            spec(REPORT, self.report, "auto_report", settings.report_every, settings.report_on_start),
-            spec(HOUSEKEEPING, self.housekeeping, "other", HOUSEKEEPING_EVERY, False),
+            *(
+                spec(name, run, component, parse(every, settings.timezone), first_now=first_now)
+                for name, run, component, every, first_now in for_all
+            ),
+            *(
+                spec(
+                    REPORT,
+                    report,
+                    "auto_report",
+                    schedule,
+                    desk=desk.id,
+                    first_now=settings.report_on_start,
+                    one_at_a_time=True,
+                )
+                for desk, schedule in report_schedules(self.desks)
+            ),
         )
 
     async def _make(self, job: JobContext) -> ReportMeta:
+        desk = self._desk_of(job.slot)
         await self.history.missing(
-            lambda done, of: job.progress(BARS_SHARE * done / of, "collect", f"daily bars {done} of {of}")
+            lambda done, of: job.progress(BARS_SHARE * done / of, "collect", f"daily bars {done} of {of}"),
+            desk.instruments,
         )
-        snapshot = await self.board.load() or await poll(self.conductor.fetch, self.board, self.universe, self.clock)
+        snapshot = await self.board.load() or await poll(
+            self.conductor.fetch, self.board, self.desks.universe, self.clock
+        )
         told = deque[tuple[float, str, str]](maxlen=1)
 
         async def bars(instrument: Instrument) -> Bars:
@@ -158,15 +198,49 @@ class Desk:
         since = (self.clock.now() - timedelta(days=self.settings.retention.bar_days)).date()
         return await make_report(
             job.slot,
-            snapshot=snapshot,
+            snapshot=self._seen_by(desk, snapshot),
             bars=bars,
             store=self.archive.reports,
-            renderers=self.renderers,
-            universe=self.universe,
+            renderers=self.renderers.of(desk.locales, desk.timezone),
+            universe=desk.instruments,
             clock=self.clock,
-            languages=self.settings.locales,
-            timezone=self.settings.timezone,
+            languages=desk.locales,
+            timezone=desk.timezone,
             progress=lambda *news: told.append(news),
             intraday=self.archive.quotes.load,
             author=self.author,
         )
+
+    def _desk_of(self, slot: Slot) -> OneDesk:
+        desk = self.desks.get(slot.desk)
+        if desk is None:
+            raise SettingsError(f"there is no desk '{slot.desk}' in the settings of this process")
+        return desk
+
+    def _seen_by(self, desk: OneDesk, snapshot: Snapshot) -> Snapshot:
+        """What of the board is the desk's: its instruments, and the sources that may be asked for them."""
+        if len(desk.instruments) == len(self.desks.universe):
+            return snapshot
+        ids, names = {i.id for i in desk.instruments}, self.conductor.knowing(desk.instruments)
+        return Snapshot(
+            snapshot.as_of,
+            tuple(quote for quote in snapshot.quotes if quote.id in ids),
+            tuple(source for source in snapshot.sources if source.name in names),
+        )
+
+
+def report_schedules(desks: Desks) -> Iterator[tuple[OneDesk, Schedule]]:
+    """Every desk with the schedule of its reports. Desks with the same one share it; the starts of several are spread.
+
+    Raises `SettingsError` that names the desk.
+    """
+    parsed: dict[tuple[str, str], Schedule] = {}
+    for desk in desks:
+        key = desk.report_every, desk.timezone
+        if key not in parsed:
+            try:
+                parsed[key] = parse(*key, spread=len(desks) > 1)
+            except SettingsError as error:
+                where = "" if desks.only_default else f"desk '{desk.id}': REPORT_EVERY: "
+                raise SettingsError(where + error.message, hint=error.hint) from None
+        yield desk, parsed[key]

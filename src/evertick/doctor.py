@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from evertick import app, remote, sessions, universe
+from evertick import app, desks, remote, sessions, universe
 from evertick.archive.database import is_sqlite, sqlite_path
 from evertick.errors import EvertickError
 from evertick.memory.gauge import limit
@@ -47,7 +47,7 @@ async def _checks(settings: Settings) -> AsyncIterator[Check]:
     size, source = limit(settings.memory_limit)
     yield Check("memory limit", size >= 96 << 20, f"{size >> 20} MiB, from the {source}", "Give it 96 MiB at least.")
     try:
-        instruments = universe.load(settings.universe)
+        instruments = desks.load(settings).universe
     except EvertickError as error:
         yield Check("universe", False, error.message, error.hint)
         return

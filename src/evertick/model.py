@@ -381,9 +381,14 @@ def report_id(slot: str) -> str:
 
     >>> report_id("report.default.20261123T093000.000000")
     '20261123T093000-1bdac559'
+
+    Of desks there may be thousands whose reports are due at one instant: theirs has eight bytes of a hash.
+
+    >>> report_id("report.asia.20261123T093000.000000")
+    '20261123T093000-d3fca2bcaab01875'
     """
-    stamp = slot.rsplit(".", 2)[1]
-    return f"{stamp}-{blake2s(slot.encode(), digest_size=4).hexdigest()}"
+    _, desk, stamp, _ = slot.rsplit(".", 3)
+    return f"{stamp}-{blake2s(slot.encode(), digest_size=4 if desk == 'default' else 8).hexdigest()}"
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------

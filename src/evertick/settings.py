@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -37,6 +37,11 @@ from evertick.errors import SettingsError
 PREFIX = "EVERTICK_"
 ROLES = ("web", "schedule", "work")
 LANGUAGE_FORM = r"^[a-z]{2,3}(-[A-Z]{2})?$"
+DESK_FORM = r"^[a-z0-9][a-z0-9-]{0,31}$"
+DEFAULT_DESK = "default"
+"""The one desk of a server without ``[[desk]]``, and under whose name the ledger keeps what is done for all desks."""
+TOKEN_AT_LEAST = 16
+_TOLD = 20
 
 
 def _known_zone(name: str) -> str:
@@ -159,6 +164,79 @@ class WriterSettings(Section):
         return self
 
 
+class DeskRetention(Section):
+    """What of the reports of one desk is kept; what is not given is that of ``RETENTION``."""
+
+    reports: int | None = Field(None, ge=1)
+    report_days: int | None = Field(None, ge=1)
+    report_bytes: Bytes | None = Field(None, ge=1 << 20)
+
+
+class DeskSettings(Section):
+    """One ``[[desk]]``; what is not given is the server's."""
+
+    id: Annotated[str, Field(pattern=DESK_FORM)]
+    name: str = Field("", max_length=80, description="for people; default: the id")
+    instruments: Names = Field((), description="ids and groups; -ID takes one away; default: the whole universe")
+    universe: Path | None = Field(None, description="a CSV file, as UNIVERSE takes one")
+    locales: Names | None = None
+    timezone: Zone | None = None
+    report_every: str | None = None
+    retention: DeskRetention = DeskRetention()
+    token: SecretStr | None = Field(None, description="opens this desk, which is closed then, and no other")
+
+
+def _read_desks(value: Any) -> Any:
+    """Desks from tables, in one go, so that an error names its desk and not its place in the list."""
+    if not isinstance(value, list | tuple):
+        return value
+    desks, wrong = [], []
+    for place, table in enumerate(value, 1):
+        try:
+            desks.append(table if isinstance(table, DeskSettings) else DeskSettings.model_validate(table))
+        except ValidationError as error:
+            id = table.get("id") if isinstance(table, Mapping) else None
+            named = f"desk '{id}'" if isinstance(id, str) else f"the {_ordinal(place)} desk"
+            wrong += [f"{named}: {_line(e)}" for e in error.errors()]
+    if wrong:
+        raise ValueError(_some(wrong))
+    return tuple(desks)
+
+
+def _together(desks: Sequence[DeskSettings], api_token: SecretStr | None) -> None:
+    """What is wrong with desks beside each other. Raises `ValueError`."""
+    wrong = []
+    ids, tokens = set[str](), {api_token.get_secret_value()} if api_token else set[str]()
+    for desk in desks:
+        if desk.id in ids:
+            wrong.append(f"desk '{desk.id}' is there twice; each needs an id of its own")
+        ids.add(desk.id)
+        if desk.locales is not None and (not desk.locales or len(set(desk.locales)) != len(desk.locales)):
+            wrong.append(f"desk '{desk.id}': LOCALES names no language, or one twice; write for example vi,en")
+        if desk.token is None:
+            continue
+        token = desk.token.get_secret_value()
+        if len(token) < TOKEN_AT_LEAST:
+            wrong.append(
+                f"desk '{desk.id}': TOKEN is shorter than {TOKEN_AT_LEAST} characters; make one with: openssl rand -hex 24"
+            )
+        elif token in tokens:
+            wrong.append(f"desk '{desk.id}': its TOKEN opens another desk, or all, already; each needs one of its own")
+        tokens.add(token)
+        if api_token is None:
+            wrong.append(f"desk '{desk.id}' has a TOKEN: set API_TOKEN too, which opens all desks")
+    if wrong:
+        raise ValueError(_some(wrong))
+
+
+def _ordinal(place: int) -> str:
+    return f"{place}{'th' if place % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th')}"
+
+
+def _some(lines: Sequence[str]) -> str:
+    return "\n".join([*lines[:_TOLD], *([f"… and {len(lines) - _TOLD} more"] if len(lines) > _TOLD else [])])
+
+
 class HttpSettings(Section):
     """Towards the providers."""
 
@@ -200,9 +278,13 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     writer: WriterSettings = WriterSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
+    desk: Annotated[tuple[DeskSettings, ...], BeforeValidator(_read_desks)] = ()
+    desks: Path | None = Field(
+        None, description="more desks: a TOML file with [[desk]] tables, or a folder of such files"
+    )
 
     @model_validator(mode="after")
-    def _together(self) -> Settings:
+    def _consistent(self) -> Settings:
         if unknown := set(self.roles) - set(ROLES):
             raise ValueError(f"ROLES: '{sorted(unknown)[0]}' is not a role; choose among {', '.join(ROLES)}")
         if not self.roles:
@@ -214,14 +296,17 @@ class Settings(BaseSettings):
                 f"HOST={self.host} would open the server to others without a token; "
                 "set API_TOKEN, or HOST=127.0.0.1 to stay on this machine"
             )
-        if self.api_token is not None and len(self.api_token.get_secret_value()) < 16:
-            raise ValueError("API_TOKEN is shorter than 16 characters; make one with: openssl rand -hex 24")
+        if self.api_token is not None and len(self.api_token.get_secret_value()) < TOKEN_AT_LEAST:
+            raise ValueError(
+                f"API_TOKEN is shorter than {TOKEN_AT_LEAST} characters; make one with: openssl rand -hex 24"
+            )
         if self.mode == "distributed" and not self.database_url_or_default.startswith("postgresql"):
             raise ValueError(
                 "MODE=distributed needs PostgreSQL: SQLite cannot be shared; set DATABASE_URL=postgresql://…"
             )
         if self.mode == "distributed" and self.redis_url is None:
             raise ValueError("MODE=distributed needs a board that processes share; set REDIS_URL=redis://…")
+        _together(self.desk, self.api_token)
         return self
 
     @property
@@ -257,7 +342,8 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
         raise SettingsError(f"the settings file {file} does not exist")
     _refuse_unknown(environ)
     try:
-        return _reading(file)(**{k: v for k, v in overrides.items() if v is not None})
+        settings = _reading(file)(**{k: v for k, v in overrides.items() if v is not None})
+        return settings if settings.desks is None else _with_desks_of(settings, settings.desks)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
     except UnicodeDecodeError as error:
@@ -268,6 +354,37 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
         raise SettingsError("\n".join(_line(e) for e in error.errors())) from None
     except ValueError as error:  # a nested value that is no JSON, from pydantic-settings
         raise SettingsError(str(error)) from None
+
+
+def _with_desks_of(settings: Settings, where: Path) -> Settings:
+    """``settings`` with the desks of the file or folder ``where`` behind their own. Raises what `load` turns into errors."""
+    if not where.exists():
+        raise SettingsError(f"DESKS={where} does not exist; name a TOML file with [[desk]] tables, or a folder of them")
+    more: list[DeskSettings] = []
+    for file in sorted(where.glob("*.toml")) if where.is_dir() else [where]:
+        more += _desks_in(file)
+    desks = (*settings.desk, *more)
+    _together(desks, settings.api_token)
+    return settings.model_copy(update={"desk": desks})
+
+
+def _desks_in(file: Path) -> Sequence[DeskSettings]:
+    try:
+        read = tomllib.loads(file.read_text())
+        if unknown := sorted(set(read) - {"desk"}):
+            raise ValueError(f"'{unknown[0]}' does not belong here; it holds [[desk]] tables and nothing else")
+        desks: Sequence[DeskSettings] = _read_desks(read.get("desk", []))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    except ValueError as error:
+        raise SettingsError("\n".join(f"{file}: {line}" for line in str(error).splitlines())) from None
+    # A file beside them is named from where they stand.
+    return [
+        d
+        if d.universe is None or d.universe.is_absolute()
+        else d.model_copy(update={"universe": file.parent / d.universe})
+        for d in desks
+    ]
 
 
 def _reading(file: Path) -> type[Settings]:
@@ -286,7 +403,7 @@ def _line(error: Any) -> str:
     why = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{where} is not a setting of Evertick; see docs/reference/settings.md"
-    if not where:
+    if not where or where == "DESK":
         return str(why)
     shown = error.get("input")
     given = f"={shown}" if isinstance(shown, str | int | float) and not _secret(where) else ""

@@ -81,12 +81,12 @@ class Universe:
         return iter(self.instruments)
 
 
-def load(path: Path | None = None) -> Universe:
-    """The built-in universe, with what the file at ``path`` adds to it, replaces and removes.
+def load(path: Path | None = None, before: Universe | None = None) -> Universe:
+    """The built-in universe, or ``before``, with what the file at ``path`` adds to it, replaces and removes.
 
     Raises `SettingsError` with one line for every wrong row, each naming the file and the line.
     """
-    built_in = parse(_text(BUILT_IN), BUILT_IN.name)
+    built_in = parse(_text(BUILT_IN), BUILT_IN.name) if before is None else before.instruments
     return Universe.of(parse(_text(path), str(path), built_in) if path else built_in)
 
 

@@ -269,7 +269,12 @@ class Ledger:
         return _slot(row)
 
     async def list(
-        self, limit: int = 20, cursor: str | None = None, job: str | None = None, state: str | None = None
+        self,
+        limit: int = 20,
+        cursor: str | None = None,
+        job: str | None = None,
+        state: str | None = None,
+        desk: str | None = None,
     ) -> Page[Slot]:
         """Newest due first. Raises ``ValueError`` for a cursor that did not come from here."""
         query = select(slots).order_by(slots.c.due.desc(), slots.c.id.desc()).limit(limit + 1)
@@ -277,6 +282,8 @@ class Ledger:
             query = query.where(slots.c.job == job)
         if state is not None:
             query = query.where(slots.c.state == state)
+        if desk is not None:
+            query = query.where(slots.c.desk == desk)
         if cursor is not None:
             due, id = _from_cursor(cursor)
             query = query.where(or_(slots.c.due < due, and_(slots.c.due == due, slots.c.id < id)))
@@ -301,9 +308,11 @@ class Ledger:
             rows = await connection.execute(select(schedules))
             return {(row.desk, row.job): (row.spec, row.anchor, row.next_due) for row in rows}
 
-    async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
-        """``(desk, job, spec, next_due)`` of every schedule, the soonest first."""
+    async def next_due(self, desks: Collection[str] | None = None) -> Sequence[tuple[str, str, str, datetime]]:
+        """``(desk, job, spec, next_due)`` of every schedule (of these desks), the soonest first."""
         query = select(schedules.c.desk, schedules.c.job, schedules.c.spec, schedules.c.next_due)
+        if desks is not None:
+            query = query.where(schedules.c.desk.in_(sorted(desks)))
         async with self._engine.connect() as connection:
             rows = await connection.execute(query.order_by(schedules.c.next_due, schedules.c.desk, schedules.c.job))
         return [(row.desk, row.job, row.spec, row.next_due) for row in rows]

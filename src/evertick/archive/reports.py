@@ -15,11 +15,10 @@ at the latest by the transaction that would publish.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select, tuple_, update
@@ -229,29 +228,37 @@ class ReportStore:
         await removal.give_back(self._engine)
 
     async def prune(
-        self, keep: int, older_than: datetime, desk: str | None = None, *, at_most: int | None = None
+        self,
+        keep: int,
+        older_than: datetime,
+        *,
+        at_most: int | None = None,
+        desks: Collection[str] = (),
+        others: bool = True,
     ) -> Sequence[str]:
-        """Delete published reports beyond the newest ``keep``, those created before ``older_than``, and from the oldest on
-        those with which all take more than ``at_most`` stored bytes, but never the newest; returns their ids.
+        """Delete published reports: of each desk those beyond the newest ``keep``, those created before ``older_than``, and
+        from the oldest on those with which all of the desk take more than ``at_most`` stored bytes, but then never its
+        newest; returns their ids. It is done to all desks but ``desks``; where ``others`` is false, to these alone.
 
         Pinned reports stay and do not count. In small steps, so that no other writer waits for long. Assets that no
         report uses any more go too, and the space goes back to the disk.
         """
-        shown = select(reports.c.id).where(reports.c.state == "published", ~reports.c.pinned)
-        if desk is not None:
-            shown = shown.where(reports.c.desk == desk)
-        newest_first = shown.order_by(reports.c.created.desc(), reports.c.id.desc())
+        each: Any = {"partition_by": reports.c.desk, "order_by": (reports.c.created.desc(), reports.c.id.desc())}
+        newest_first = select(
+            reports.c.id,
+            reports.c.created,
+            func.row_number().over(**each).label("place"),
+            func.sum(reports.c.stored).over(**each).label("taken"),
+        ).where(reports.c.state == "published", ~reports.c.pinned)
+        if desks or not others:
+            among = reports.c.desk.in_(sorted(desks))
+            newest_first = newest_first.where(~among if others else among)
+        row = newest_first.subquery().c
+        too_many = (row.created < older_than) | (row.place > keep)
+        if at_most is not None:
+            too_many |= (row.taken > at_most) & (row.place > 1)
         async with self._engine.connect() as connection:
-            old = (await connection.scalars(shown.where(reports.c.created < older_than))).all()
-            beyond = (await connection.scalars(newest_first.offset(keep))).all()
-            sizes = (await connection.execute(newest_first.add_columns(reports.c.stored))).all()
-        taken = accumulate(row.stored for row in sizes)
-        too_much = [
-            row.id for row, so_far in zip(sizes, taken, strict=True) if at_most is not None and so_far > at_most
-        ]
-        if sizes and too_much[:1] == [sizes[0].id]:
-            del too_much[0]
-        gone = sorted({*old, *beyond, *too_much})
+            gone = sorted(await connection.scalars(select(row.id).where(too_many)))
         for id in gone:
             await removal.remove_report(self._engine, id)
         assets_gone = await removal.remove_unused_assets(self._engine, self._clock.now())

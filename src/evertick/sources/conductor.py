@@ -222,6 +222,10 @@ class Conductor:
         await self._keep()
         return found, failures
 
+    def knowing(self, instruments: Iterable[Instrument]) -> set[str]:
+        """The sources that may be asked for one of ``instruments``."""
+        return {seat.name for instrument in instruments for seat in self._orders.get(instrument.id, ())}
+
     def batches(self, instruments: Iterable[Instrument]) -> list[list[Instrument]]:
         """``instruments`` in the groups that one call of `bars` takes; those that no source has bars of are left out."""
         work: dict[str, list[Instrument]] = {}

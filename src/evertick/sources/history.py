@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
@@ -114,12 +114,12 @@ class History:
         self._not_before: dict[str, datetime] = {}
         self._turn = asyncio.Lock()
 
-    async def missing(self, step: Step | None = None) -> Outcome:
-        """Fetch the bars of those instruments that were never asked for; what is there stays as it is."""
+    async def missing(self, step: Step | None = None, of: Collection[Instrument] | None = None) -> Outcome:
+        """Fetch the bars of those instruments (``of`` these) that were never asked for; what is there stays as it is."""
         async with self._turn:
             start = self._start(self._days)
             known = await self._store.series()
-            work = [(i, start) for i in self._awake() if i.id not in known or self._long_empty(known[i.id])]
+            work = [(i, start) for i in self._awake(of) if i.id not in known or self._long_empty(known[i.id])]
             return await self._fetch(work, start, step)
 
     async def due(self, at_most: int = PER_RUN) -> Outcome:
@@ -151,9 +151,9 @@ class History:
     def _start(self, days: int) -> date:
         return (self._clock.now() - timedelta(days=days)).date()
 
-    def _awake(self) -> Iterator[Instrument]:
+    def _awake(self, of: Collection[Instrument] | None = None) -> Iterator[Instrument]:
         now = self._clock.now()
-        return (i for i in self._instruments if self._not_before.get(i.id, now) <= now)
+        return (i for i in of or self._instruments if self._not_before.get(i.id, now) <= now)
 
     def _long_empty(self, series: Known) -> bool:
         return series.last is None and self._clock.now() - series.checked >= LOOK_AGAIN

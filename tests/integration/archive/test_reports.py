@@ -431,8 +431,17 @@ async def test_pruning_never_takes_a_pinned_report(archive: Archive, publish: Pu
 async def test_pruning_one_desk_leaves_the_others(archive: Archive, publish: Publish) -> None:
     await publish(0)
     await publish(0, desk="crypto")
-    await archive.reports.prune(0, _start() - HOUR, desk="crypto")
+    await archive.reports.prune(0, _start() - HOUR, desks=["crypto"], others=False)
     assert [m.desk for m in (await archive.reports.list()).items] == ["default"]
+
+
+async def test_each_desk_is_pruned_by_itself(archive: Archive, publish: Publish) -> None:
+    made = [await publish(n, desk=desk) for n, desk in enumerate(["asia", "asia", "coins", "coins", "gone", "gone"])]
+    ids = [meta.id for meta in made]
+    assert await archive.reports.prune(1, _start() - HOUR, desks=["asia"], others=False) == [ids[0]]
+    assert list(await archive.reports.prune(1, _start() - HOUR, desks=["asia", "coins"])) == [ids[4]]
+    assert list(await archive.reports.prune(1, _start() - HOUR)) == [ids[2]]
+    assert list(await archive.reports.prune(9, _start() - HOUR, at_most=1)) == [], "the newest of each stays"
 
 
 async def test_a_draft_is_not_pruned(archive: Archive, lease: Lease) -> None:

@@ -187,7 +187,7 @@ class MemoryLedger:
         self._called("standing")
         return dict(self.schedules)
 
-    async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
+    async def next_due(self, desks: Collection[str] | None = None) -> Sequence[tuple[str, str, str, datetime]]:
         self._called("next_due")
         return [(*key, spec, due) for key, (spec, _, due) in self.schedules.items()]
 

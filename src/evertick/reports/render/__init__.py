@@ -7,6 +7,7 @@
         await writer.write(piece)
 """
 
+from evertick.reports.render.pool import Renderers
 from evertick.reports.render.renderer import Renderer
 
-__all__ = ["Renderer"]
+__all__ = ["Renderer", "Renderers"]
