@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from evertick.settings import load
-from evertick.soak.driver import opened
+from evertick.soak.driver import opened, surroundings
 from evertick.soak.plan import Plan
 
 
 async def test_a_server_that_is_killed_goes_on_at_the_same_instant(tmp_path: Path) -> None:
     plan = Plan(instruments=12, refreshes=480)
-    async with opened(plan, load(environ={}), tmp_path) as scene:
+    async with surroundings(plan, tmp_path) as around, opened(plan, load(environ={}), tmp_path, around) as scene:
         stage = scene.stage
         before = await stage.advance(1799)
         assert before.at >= 1799

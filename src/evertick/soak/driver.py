@@ -3,35 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
 
 from evertick import __version__
 from evertick.archive import Archive, open_archive
-from evertick.errors import EvertickError, ServerEnded
+from evertick.errors import EvertickError, ServerEnded, SoakError
 from evertick.model import SystemClock
 from evertick.settings import Settings
 from evertick.simulator.process import simulator
-from evertick.soak.plan import START, Plan, described, settings_of
+from evertick.soak.machine import machine, versions
+from evertick.soak.plan import DAY_S, START, Plan, described, settings_of
 from evertick.soak.readers import Readers
 from evertick.soak.recorder import Recorder
+from evertick.soak.servers import Server, postgres_server, redis_server
 from evertick.soak.stage import Stage
-from evertick.soak.tape import EVERTICK, Injury, Soak
+from evertick.soak.tape import EVERTICK, Injury, Soak, Tape
+from evertick.soak.verdict import bounds
 from evertick.soak.wire import post
 
 BEFORE_NEXT_S = 1.0
 """A step ends this much before the next refresh is due: the simulator's time is set for it first."""
+READ_MEANWHILE = 0.125
+"""In so many steps readers ask while the refresh runs; else at some moment between two, as most do in a real day."""
 COLLECT_S = 43_200.0
 """Receipts are collected twice a day: the server keeps 20,000 of them."""
+
+
+class Beside:
+    """What goes along with the play, such as faults; here it does nothing. Any of the calls may take its time, kill the
+    server and start it again, and move it through a part of the step that is to come."""
+
+    async def prepare(self, data: Path) -> None:
+        """Before anything is started; ``data`` will be the server's data folder, and is not there yet."""
+
+    async def through(self, name: str, port: int) -> int:
+        """The port at which the server is to find ``redis``, ``postgresql`` or the ``simulator`` of ``port``."""
+        return port
+
+    async def begin(self, scene: Scene) -> None:
+        """The server is ready; nothing was played."""
+
+    async def before(self, scene: Scene, at: float, until: float) -> None:
+        """Before the step from ``at`` to ``until`` (seconds since the soak began)."""
+
+    async def end(self, scene: Scene) -> None:
+        """After the last step, while the server still runs."""
 
 
 @dataclass
@@ -45,8 +69,13 @@ class Scene:
     stage: Stage
     readers: Readers
     recorder: Recorder
+    servers: dict[str, Server]
+    """Started by the soak, by ``postgresql`` and ``redis``: to be killed, stopped and started again."""
     notes: list[str] = field(default_factory=list)
     injuries: list[Injury] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = Random(f"scene {self.plan.seed}")
 
     @asynccontextmanager
     async def archive(self) -> AsyncIterator[Archive]:
@@ -62,35 +91,26 @@ class Scene:
             )
 
 
-class Beside(Protocol):
-    """What goes along with the play, such as faults. Any of the calls may kill and start the server, and take its time."""
-
-    async def begin(self, scene: Scene) -> None: ...
-
-    async def before(self, scene: Scene, at: float, until: float) -> None:
-        """Before the step from ``at`` to ``until`` (seconds since the soak began)."""
-
-    async def end(self, scene: Scene) -> None:
-        """After the last step, while the server still runs."""
-
-
 Show = Callable[[Scene], None]
 
 
-async def play(scene: Scene, beside: Sequence[Beside] = (), show: Show = lambda scene: None) -> str | None:
+async def play(scene: Scene, beside: Beside, show: Show = lambda scene: None) -> str | None:
     """Step by step to the end of the plan; returns why the server ended before, if it did."""
     plan, stage, recorder = scene.plan, scene.stage, scene.recorder
     collected = 0.0
     recorder.look(stage.status, stage.starts)
     try:
-        for one in beside:
-            await one.begin(scene)
+        await beside.begin(scene)
         for n in range(plan.steps):
             at, until = n * plan.step_s, (n + 1) * plan.step_s
             await scene.set_market(at)
-            for one in beside:
-                await one.before(scene, at, until)
-            await asyncio.gather(_live(scene, until), scene.readers.step(plan.requests_a_step))
+            await beside.before(scene, at, until)
+            if scene.random.random() < READ_MEANWHILE or plan.real_s is not None:
+                await asyncio.gather(_live(scene, until), scene.readers.step(plan.requests_a_step))
+            else:
+                await _live(scene, at + plan.step_s * scene.random.uniform(0.1, 0.9))
+                await scene.readers.step(plan.requests_a_step)
+                await _live(scene, until)
             recorder.look(stage.status, stage.starts)
             if until - collected >= COLLECT_S:
                 with suppress(EvertickError):  # a database that was hurt is asked again the next time
@@ -98,8 +118,7 @@ async def play(scene: Scene, beside: Sequence[Beside] = (), show: Show = lambda 
                         await recorder.collect(archive.receipts)
                     collected = until
             show(scene)
-        for one in beside:
-            await one.end(scene)
+        await beside.end(scene)
     except ServerEnded as error:
         recorder.moment(stage.now, "crash", str(error))
         return str(error)
@@ -116,44 +135,85 @@ async def _live(scene: Scene, until: float) -> None:
     await stage.look()
 
 
-@contextmanager
-def _servers(plan: Plan, folder: Path) -> Any:
-    """``(database_url, redis_url, own servers by name)`` of the plan."""
-    from contextlib import ExitStack
+@dataclass(frozen=True)
+class Surroundings:
+    """What the server talks to, beside the simulator."""
 
-    from evertick.soak.servers import postgres_server, redis_server
-
-    with ExitStack() as stack:
-        database = redis = None
-        if plan.database == "postgresql":
-            server = stack.enter_context(postgres_server(folder / "postgresql"))
-            database = f"postgresql://evertick@127.0.0.1:{server.port}/postgres"
-        elif plan.database != "sqlite":
-            database = plan.database
-        if plan.board == "redis":
-            redis = f"redis://127.0.0.1:{stack.enter_context(redis_server(folder / 'redis')).port}/0"
-        elif plan.board != "embedded":
-            redis = plan.board
-        yield database, redis
+    database_url: str | None
+    """``None``: SQLite in the data folder. As others reach it; the measured server may be led another way."""
+    redis_url: str | None
+    servers: dict[str, Server]
+    """The soak's own, by ``postgresql`` and ``redis``."""
 
 
 @asynccontextmanager
-async def opened(plan: Plan, own: Settings, folder: Path) -> AsyncIterator[Scene]:
-    """Everything started, the server ready."""
+async def surroundings(plan: Plan, folder: Path) -> AsyncIterator[Surroundings]:
+    """Starts the servers of the plan. Raises `SoakError`, also for a database that is not empty."""
+    servers: dict[str, Server] = {}
+    database = None if plan.database == "sqlite" else plan.database
+    redis = None if plan.board == "embedded" else plan.board
     async with AsyncExitStack() as stack:
-        database, redis = stack.enter_context(_servers(plan, folder))
-        start = START if plan.real_s is None else None
-        file = own.universe if own.universe is None else own.universe.resolve()
+        for name, chosen, start in (
+            ("postgresql", database, postgres_server),
+            ("redis", redis, redis_server),
+        ):
+            if chosen == name:
+                place = folder / name
+                place.mkdir(parents=True)
+                opened = start(place)
+                servers[name] = await asyncio.to_thread(opened.__enter__)
+                stack.push_async_callback(asyncio.to_thread, opened.__exit__, None, None, None)
+        if "postgresql" in servers:
+            database = f"postgresql://evertick@127.0.0.1:{servers['postgresql'].port}/postgres"
+        elif database is not None:
+            await _refuse_used(database)
+        if "redis" in servers:
+            redis = f"redis://127.0.0.1:{servers['redis'].port}/0"
+        yield Surroundings(database, redis, servers)
+
+
+async def _refuse_used(url: str) -> None:
+    """Somebody's reports are nothing to play with."""
+    used = False
+    with suppress(EvertickError):  # no schema yet, or not reachable: the server will say so
+        async with open_archive(url, SystemClock()) as archive:
+            if (await archive.reports.list(1)).items or (await archive.receipts.recent(1)).items:
+                used = True
+    if used:
+        raise SoakError(
+            "The database of --database-url is in use: it holds receipts or reports", hint="Name an empty one"
+        )
+
+
+@asynccontextmanager
+async def opened(
+    plan: Plan, own: Settings, folder: Path, around: Surroundings, beside: Beside | None = None
+) -> AsyncIterator[Scene]:
+    """Simulator and server started, the server ready."""
+    beside = beside or Beside()
+    start = START if plan.real_s is None else None
+    file = None if own.universe is None else own.universe.resolve()
+    async with AsyncExitStack() as stack:
+        await beside.prepare(folder / "data")
         upstream = await stack.enter_async_context(
             simulator(plan.seed, universe=file, start=start, speed=0.0 if start else 1.0)
         )
-        settings = settings_of(plan, own, folder, upstream, database_url=database, redis_url=redis)
+        settings = settings_of(
+            plan, own, folder, await _led(upstream, "simulator", beside),
+            database_url=around.database_url and await _led(around.database_url, "postgresql", beside),
+            redis_url=around.redis_url and await _led(around.redis_url, "redis", beside),
+        )  # fmt: skip
         stage = await stack.enter_async_context(Stage(folder, settings, start=start))
         readers = await stack.enter_async_context(Readers(lambda: stage.url, plan.seed, tuple(settings["locales"])))
-        recorder = Recorder(start or datetime.now(UTC))
-        url = database or f"sqlite:///{folder / 'data' / 'evertick.db'}"
-        scene = Scene(plan, folder, upstream, url, stage, readers, recorder)
-        yield scene
+        url = around.database_url or f"sqlite:///{folder / 'data' / 'evertick.db'}"
+        yield Scene(plan, folder, upstream, url, stage, readers, Recorder(start or datetime.now(UTC)), around.servers)
+
+
+async def _led(url: str, name: str, beside: Beside) -> str:
+    """``url`` by the way that ``beside`` wants."""
+    address = urlsplit(url)
+    port = await beside.through(name, address.port or 0)
+    return url if port == address.port else url.replace(f":{address.port}", f":{port}", 1)
 
 
 async def soak(
@@ -162,61 +222,45 @@ async def soak(
     folder: Path,
     *,
     command: str,
-    beside: Sequence[Beside] = (),
+    beside: Beside | None = None,
     show: Show = lambda scene: None,
+    others: Callable[[dict[str, Any], Surroundings], Awaitable[dict[str, Tape]]] | None = None,
 ) -> Soak:
-    """Play the plan and say what was seen; the bounds are another's matter (`evertick.soak.verdict`)."""
+    """Play the plan and judge it. ``folder`` is to be empty, and may be thrown away afterwards.
+
+    ``others`` plays other variants when the server has ended; it gets the server's settings.
+    """
     began, started = time.monotonic(), datetime.now(UTC)
-    async with opened(plan, own, folder) as scene:
-        settings = described(plan, scene.stage.settings)
-        crashed = await play(scene, beside, show)
-        with suppress(EvertickError):
-            async with scene.archive() as archive:
-                await scene.recorder.collect(archive.receipts)
-                page = await archive.reports.list(1)
-                settings["report_bytes"] = page.items[0].size if page.items else None
-    seconds = time.monotonic() - began
-    tape = scene.recorder.tape(
-        days=plan.length_s / 86_400, seconds=seconds, requests=scene.readers.counts, crashed=crashed,
-        notes=[f"{n} × {why}" for why, n in scene.readers.why.most_common(20)],
-    )  # fmt: skip
+    async with surroundings(plan, folder) as around:
+        async with opened(plan, own, folder, around, beside) as scene:
+            settings = described(plan, scene.stage.settings)
+            crashed = await play(scene, beside or Beside(), show)
+            with suppress(EvertickError):
+                async with scene.archive() as archive:
+                    await scene.recorder.collect(archive.receipts)
+                    newest = (await archive.reports.list(1)).items
+                    settings["report_bytes"] = newest[0].size if newest else None
+        tape = scene.recorder.tape(
+            days=plan.length_s / DAY_S,
+            seconds=round(time.monotonic() - began, 1),
+            requests=scene.readers.counts,
+            crashed=crashed,
+            notes=[f"{n} × {why}" for why, n in scene.readers.why.most_common(20)],
+        )
+        variants = {EVERTICK: tape}
+        if others is not None:
+            variants |= await others(scene.stage.settings, around)
     return Soak(
         command=command,
         started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 1),
+        seconds=round(time.monotonic() - began, 1),
         seed=plan.seed,
         evertick=__version__,
         machine=machine(),
         versions=versions(),
         settings=settings,
-        variants={EVERTICK: tape},
+        variants=variants,
+        bounds=bounds(tape, settings, scene.injuries),
         faults=tuple(scene.injuries),
         notes=tuple(scene.notes),
     )
-
-
-def machine() -> dict[str, Any]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_bytes": memory,
-        "libc": " ".join(platform.libc_ver()),
-    }
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "implementation": sys.implementation.name}
-    for name in ("uvloop", "fastapi", "sqlalchemy", "httpx2", "redis", "psycopg", "jinja2"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
