@@ -23,7 +23,7 @@ from evertick.model import SystemClock
 from evertick.soak.tape import AFTER, BEFORE, Look, Moment, Tape, thinned
 
 if TYPE_CHECKING:
-    from evertick.settings import Settings
+    from evertick.settings import Settings, SourceSettings
 
 REFRESHES, REPORTS = 480, 8
 """A day."""
@@ -121,9 +121,15 @@ def _environment(settings: Settings) -> dict[str, str]:
         "REDIS_URL": settings.redis_url.get_secret_value() if settings.redis_url else None,
         "UNIVERSE": str(settings.universe.resolve()) if settings.universe else None,
         "RETENTION__BAR_DAYS": str(settings.retention.bar_days),
+        "SOURCES": json.dumps({name: _plain(one) for name, one in settings.sources.items()}),
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EVERTICK_")}
     return inherited | {f"EVERTICK_{name}": value for name, value in own.items() if value}
+
+
+def _plain(source: SourceSettings) -> dict[str, Any]:
+    shown = source.model_dump(mode="json", exclude_none=True, exclude={"api_key"})
+    return shown if source.api_key is None else shown | {"api_key": source.api_key.get_secret_value()}
 
 
 def _of_progress(manner: str, told: list[dict[str, Any]], crashed: str) -> Tape:
@@ -173,16 +179,29 @@ def main() -> None:
 
 
 async def _live(chosen: argparse.Namespace) -> None:
-    from evertick.settings import SourceSettings, load
-    from evertick.simulator import base_urls
+    from evertick.settings import load
     from evertick.soak.naive_work import open_work
 
-    sources = {name: SourceSettings(base_url=url) for name, url in base_urls(chosen.upstream).items()}
-    settings = load(None, data_dir=chosen.data, sources=sources)
+    settings = load(None, data_dir=chosen.data)
+    settings = settings.model_copy(update={"sources": _asked(settings.sources, chosen.upstream)})
     clock = Stepped(chosen.start)
     async with open_work(settings, clock) as work:
         tape = await _lived(work, clock, chosen, redis=settings.redis_url is not None)
     chosen.tape.write_text(json.dumps(asdict(tape)))
+
+
+def _asked(given: Mapping[str, SourceSettings], upstream: str) -> dict[str, SourceSettings]:
+    """Every source at the simulator, but for those of installed packages that have settings of their own."""
+    from evertick.settings import SourceSettings
+    from evertick.simulator import base_urls
+    from evertick.sources.listing import sources
+
+    played = base_urls(upstream)
+    elsewhere = {listed.name: f"{upstream}/{listed.name}" for listed in sources()}  # never its provider
+    return {
+        name: SourceSettings(base_url=played[name]) if name in played else given.get(name, SourceSettings(base_url=url))
+        for name, url in {**elsewhere, **played}.items()
+    }
 
 
 async def _lived(work: Any, clock: Stepped, chosen: argparse.Namespace, *, redis: bool) -> Tape:

@@ -28,6 +28,10 @@ COMMON = (
     "A page is one string. Python keeps a character in two bytes as soon as one of them needs it, as Vietnamese letters "
     "and arrows do, and the database driver adds a copy in UTF-8 that stays with the string: a report that is kept takes "
     "about three times its size.",
+    "Kept per iteration is what an iteration of the auto-report scheduler leaves behind, its report included, as the "
+    "diagrams count it. Of Evertick it is the scheduler's own loop; what its report keeps stands beside it.",
+    "The data of a run are the quotes of every instrument of the soak with their sparklines. The diagrams do not say how "
+    "many instruments theirs had.",
     "It serves no readers and imports no web server, so it starts lower than such a service would.",
 )
 STORE = "Without a Redis in this soak, the client of each run is a connection to a SQLite file."
