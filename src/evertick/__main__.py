@@ -1,27 +1,32 @@
 """The command line. Exit code 0: done, 1: failed, 2: wrong usage or settings.
 
-The commands are in `evertick.cli`. ``evertick serve`` with plain options starts without it: Typer and what it draws with are
-6 MB that a server would carry for all its life and use once.
+The commands are in `evertick.cli`. ``evertick serve`` and ``evertick worker`` with plain options start without it: Typer
+and what it draws with are 6 MB that a server would carry for all its life and use once.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from evertick.errors import EvertickError, SettingsError
 
-SERVE_OPTIONS = ("--host", "--port", "--data", "--config")
+SERVERS = {
+    "serve": ("--host", "--port", "--data", "--config", "--roles"),
+    "worker": ("--processes", "--data", "--config"),
+}
 
 
 def main() -> None:
     """Run a command; an error of ours is one clear line, not a traceback."""
     try:
-        if (options := plain_serve(sys.argv[1:])) is not None:
+        if (plain := plain_server(sys.argv[1:])) is not None:
             _without_rich()
-            from evertick.process import run_serve
+            from evertick.process import run_serve, run_worker
 
-            run_serve(**options)
+            command, options = plain
+            (run_serve if command == "serve" else run_worker)(**options)
             return
         from evertick.cli import cli
 
@@ -34,21 +39,22 @@ def main() -> None:
         sys.exit(130)
 
 
-def plain_serve(arguments: Sequence[str]) -> dict[str, str] | None:
-    """The options of ``serve --option value …``, or None where there is anything for Typer to say.
+def plain_server(arguments: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
+    """The command and options of ``serve --option value …`` or ``worker …``, or None where there is anything for Typer to say.
 
-    >>> plain_serve(["serve", "--port", "8001"])
-    {'port': '8001'}
-    >>> plain_serve(["serve", "--help"]) is plain_serve(["demo"]) is None
+    >>> plain_server(["serve", "--port", "8001"])
+    ('serve', {'port': '8001'})
+    >>> plain_server(["serve", "--help"]) is plain_server(["demo"]) is None
     True
     """
-    if arguments[:1] != ["serve"] or len(arguments) % 2 == 0:
+    if not arguments or arguments[0] not in SERVERS or len(arguments) % 2 == 0:
         return None
-    names, values = arguments[1::2], arguments[2::2]
-    if not all(name in SERVE_OPTIONS for name in names) or any(value.startswith("-") for value in values):
+    command, names, values = arguments[0], arguments[1::2], arguments[2::2]
+    if not all(name in SERVERS[command] for name in names) or any(value.startswith("-") for value in values):
         return None
     options = {name.removeprefix("--"): value for name, value in zip(names, values, strict=True)}
-    return options if options.get("port", "0").isdigit() else None
+    numbers = [options[name] for name in ("port", "processes") if name in options]
+    return (command, options) if all(number.isdigit() for number in numbers) else None
 
 
 def _without_rich() -> None:

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from socket import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from evertick import desks, remote
 from evertick.archive import Archive, open_archive
-from evertick.archive.database import address, is_sqlite
+from evertick.archive.database import address
 from evertick.archive.parts import compressor
 from evertick.board import Board, open_embedded
 from evertick.board.document import document
 from evertick.desk import REPORT, Desk, report_schedules
 from evertick.desks import Desks
+from evertick.embedded import Embedded
 from evertick.errors import EvertickError, SchemaMismatch
 from evertick.jobs.heartbeat import Heartbeat
 from evertick.jobs.runner import Runner
@@ -39,7 +41,7 @@ from evertick.memory.budget import State
 from evertick.memory.inquiry import Inquiry
 from evertick.memory.restart import Restart
 from evertick.memory.watch import Watch
-from evertick.model import Clock, SystemClock
+from evertick.model import Clock
 from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderers
 from evertick.reports.workflow import Author
@@ -51,6 +53,7 @@ from evertick.universe import Universe
 from evertick.web.minutes import Minutes
 
 if TYPE_CHECKING:
+    from evertick.distributed import Distributed
     from evertick.web import Check, Services
 
 log = structlog.get_logger()
@@ -152,19 +155,21 @@ class Server:
 
 @asynccontextmanager
 async def open_storage(
-    settings: Settings, clock: Clock, instruments: Universe, *, own: bool = False
+    settings: Settings, clock: Clock, instruments: Universe, *, own: bool = False, lock: bool = True
 ) -> AsyncIterator[tuple[Archive, Board]]:
-    """The database and the board. ``own`` takes the lock of the data folder and brings the schema up to date."""
+    """The database and the board. ``own`` brings the schema up to date and takes the lock of the data folder; with
+    ``lock`` false it does without the lock.
+    """
     url = settings.database_url_or_default
-    lock = remote.lock_file(settings) if own else None
+    owner_lock = remote.lock_file(settings) if own and lock else None
     async with AsyncExitStack() as stack:
         try:
-            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=lock))
+            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=owner_lock))
         except SchemaMismatch:
             if not own:
                 raise
             await _upgrade(settings)
-            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=lock))
+            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=owner_lock))
         board: Board
         if settings.redis_url is None:
             board = await stack.enter_async_context(open_embedded(settings.data_dir / "board.json"))
@@ -174,6 +179,16 @@ async def open_storage(
             url = settings.redis_url.get_secret_value()
             board = await stack.enter_async_context(open_redis(url, universe=instruments))
         yield archive, board
+
+
+def _mode(settings: Settings, roles: Sequence[str], clock: Clock | None) -> Embedded | Distributed:
+    match settings.mode:
+        case "embedded":
+            return Embedded(roles, clock)
+        case "distributed":
+            from evertick.distributed import Distributed
+
+            return Distributed(roles, clock)
 
 
 @asynccontextmanager
@@ -194,13 +209,16 @@ async def open_server(
 
     Raises `SettingsError` before anything is opened, else the error of what could not be opened; nothing stays open then.
     """
-    clock = clock or SystemClock()
     roles = settings.roles if roles is None else roles
     check(settings)
     every = desks.load(settings)
     instruments = every.universe
+    mode = _mode(settings, roles, clock)
+    clock = mode.clock
     async with AsyncExitStack() as stack:
-        archive, board = await stack.enter_async_context(open_storage(settings, clock, instruments, own=True))
+        storage = open_storage(settings, clock, instruments, own=True, lock=mode.owns_folder)
+        archive, board = await stack.enter_async_context(storage)
+        await stack.enter_async_context(mode.joined(archive))
         http = await stack.enter_async_context(open_http(settings.http))
 
         def pools() -> dict[str, int]:
@@ -217,7 +235,7 @@ async def open_server(
             settings, clock, every, archive, board, conductor, history, Renderers(), keeper.keep, lambda: look(),
             author(settings, every.languages, http, archive, clock),
         )  # fmt: skip
-        heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease)
+        heartbeat = Heartbeat(archive.ledger.renewals(), clock, settings.lease_s)
         traffic = Minutes(gauge.allocator.heap, keeper.busy)
         watch = Watch(
             gauge,
@@ -232,9 +250,7 @@ async def open_server(
         )
         budgeted = Restart(watch, restart, lambda: len(runner.running), clock, reports=(REPORT,))
         stack.push_async_callback(budgeted.close)
-        runner = Runner(
-            desk.specs(), archive.ledger, keeper.keep, clock, heartbeat=heartbeat, gate=budgeted.gate, poll_s=poll_s
-        )
+        runner = mode.runner(desk.specs(), archive, keeper.keep, heartbeat, budgeted.gate, poll_s)
         await stack.enter_async_context(watch.watching())
         account = Account(archive.timeline, archive.receipts, watch, clock, ZoneInfo(settings.timezone))
         inquiry = Inquiry(keeper.run_ended, archive.timeline, watch.process, clock, pools)
@@ -243,11 +259,7 @@ async def open_server(
         async def look() -> bool:
             return await inquiry.consider((await account.statement()).verdict)
 
-        if "work" in roles:
-            if settings.mode == "embedded" and is_sqlite(archive.url):
-                await archive.ledger.reclaim(clock.now())  # the lock of the data folder says that nobody else lives
-            await stack.enter_async_context(heartbeat)
-            await stack.enter_async_context(runner)
+        await stack.enter_async_context(mode.working(archive, runner, heartbeat))
         if "schedule" in roles:
             await stack.enter_async_context(Scheduler(desk.specs(), archive.ledger, clock, runner.wake))
         yield Server(settings, clock, every, archive, board, keeper, watch, account, inquiry, traffic, runner)
@@ -309,6 +321,67 @@ async def run_server(
                     )
         log.info("restarting" if again else "stopped")
         return listening.dup() if again else None
+
+
+async def run_headless(
+    settings: Settings,
+    *,
+    roles: Sequence[str],
+    may_leave: bool = True,
+    restarts: Sequence[datetime] = (),
+    until: Awaitable[Any] | None = None,
+) -> bool:
+    """Do the work of ``roles`` without pages until SIGINT or SIGTERM, or until ``until`` is done.
+
+    A stopped process takes nothing more, gives what runs `Settings.stop_grace` seconds to end, and hands the rest back; a
+    second signal hands back at once. Returns whether it left by itself, because its memory is used up and nothing runs.
+    """
+    check(settings)
+    leave = asyncio.Event() if may_leave else None
+    async with open_server(settings, roles=roles, restart=leave, restarts=restarts) as server:
+        settle(server.keeper.gauge.allocator)
+        log.info("ready", database=server.archive.name, board=server.board.kind, roles=",".join(roles))
+        async with signals() as (stopped, hurried):
+            ends: list[asyncio.Future[Any]] = [
+                asyncio.ensure_future(each.wait()) for each in (stopped, leave) if each is not None
+            ]
+            if until is not None:
+                ends.append(asyncio.ensure_future(until))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            left = leave is not None and leave.is_set() and not stopped.is_set()
+            log.info("leaving" if left else "stopping", running=len(server.runner.running))
+            draining = asyncio.ensure_future(server.runner.drain(settings.stop_grace))
+            ends += [draining, asyncio.ensure_future(hurried.wait())]
+            await asyncio.wait(ends[-2:], return_when=asyncio.FIRST_COMPLETED)
+            for each in ends:
+                each.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+    log.info("left" if left else "stopped")
+    return left
+
+
+@asynccontextmanager
+async def signals() -> AsyncIterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Set by the first SIGINT or SIGTERM, and by one that comes a second or more after it: one stop is often told twice."""
+    loop = asyncio.get_running_loop()
+    first, second = asyncio.Event(), asyncio.Event()
+    stopped_at = 0.0
+
+    def came() -> None:
+        nonlocal stopped_at
+        if not first.is_set():
+            stopped_at = loop.time()
+            first.set()
+        elif loop.time() - stopped_at >= 1:
+            second.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, came)
+    try:
+        yield first, second
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 async def _upgrade(settings: Settings) -> None:

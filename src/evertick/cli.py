@@ -17,7 +17,7 @@ import typer
 
 from evertick import __version__, logs, remote, terminal
 from evertick.errors import EvertickError
-from evertick.process import run, run_serve
+from evertick.process import run, run_serve, run_worker
 from evertick.settings import Settings, load
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -33,6 +33,9 @@ cli.add_typer(db, name="db")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for pipes.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The data folder (DATA_DIR).", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="The settings file.", show_default="evertick.toml")]
+Roles = Annotated[
+    str | None, typer.Option(help="What this process does (ROLES): web, schedule, work.", show_default=False)
+]
 Host = Annotated[str | None, typer.Option(help="The address to listen on (HOST).", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="The port to listen on (PORT); 0 takes a free one.", show_default=False)]
 
@@ -48,7 +51,9 @@ async def api(settings: Settings) -> AsyncIterator[remote.Remote]:
     from evertick.web.app import create_app
 
     logs.configure(settings.log_format, "warning")
-    async with open_server(settings, roles=("work",)) as server:
+    # On several machines the workers do what a command asks for.
+    roles = ("work",) if settings.mode == "embedded" else ()
+    async with open_server(settings, roles=roles) as server:
         app = create_app(server.services())
         async with app.state.web.feed.watching(), remote.inside(app, settings) as client:
             yield client
@@ -73,9 +78,25 @@ def _options(
 
 
 @cli.command()
-def serve(host: Host = None, port: Port = None, data: Data = None, config: Config = None) -> None:
+def serve(host: Host = None, port: Port = None, data: Data = None, config: Config = None, roles: Roles = None) -> None:
     """Run the server: schedulers, jobs and pages, until Ctrl-C or SIGTERM."""
-    run_serve(host=host, port=port, data=data, config=config)
+    run_serve(host=host, port=port, data=data, config=config, roles=roles)
+
+
+@cli.command()
+def worker(
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="So many processes, each replaced when it ends.", show_default="this one"),
+    ] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Run the jobs of a deployment on several machines (MODE=distributed), until Ctrl-C or SIGTERM.
+
+    Ends with 75 when its memory is used up and another is to be started in its place.
+    """
+    run_worker(data=data, config=config, processes=processes)
 
 
 @cli.command()

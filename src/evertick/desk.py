@@ -173,6 +173,7 @@ class Desk:
                     desk=desk.id,
                     first_now=settings.report_on_start,
                     one_at_a_time=True,
+                    rank=1,
                 )
                 for desk, schedule in report_schedules(self.desks)
             ),

@@ -267,7 +267,8 @@ class Settings(BaseSettings):
     report_on_start: bool = Field(False, description="make a report at once when there is none yet")
     job_attempts: int = Field(4, ge=1, le=20, description="how often a failing slot is tried")
     job_max_run: float = Field(900.0, gt=1, description="seconds after which a run is cancelled")
-    lease: float = Field(30.0, ge=1, description="seconds; renewed every third of it")
+    lease: float | None = Field(None, ge=1, description="seconds; renewed every third of it")
+    stop_grace: float = Field(8.0, ge=0, le=600, description="seconds a stopped worker gives to what it runs")
     memory_limit: Bytes | None = Field(None, ge=32 << 20, description="default: the cgroup's, else 256 MiB")
     memory_every: float = Field(10.0, ge=0.1, le=60, description="seconds between two looks at the memory")
     memory_restarts: int = Field(3, ge=0, le=60, description="restarts in place an hour at most; 0: never")
@@ -312,6 +313,11 @@ class Settings(BaseSettings):
     @property
     def loopback(self) -> bool:
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def lease_s(self) -> float:
+        """Shorter on several machines: there a lease that ran out is all that tells of a machine that is gone."""
+        return self.lease or (20.0 if self.mode == "distributed" else 30.0)
 
     @property
     def database_url_or_default(self) -> str:

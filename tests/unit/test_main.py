@@ -3,14 +3,19 @@ import sys
 
 import pytest
 
-from evertick.__main__ import plain_serve
+from evertick.__main__ import plain_server
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options"),
+    ("arguments", "plain"),
     [
-        (["serve"], {}),
-        (["serve", "--port", "8001", "--data", "d"], {"port": "8001", "data": "d"}),
+        (["serve"], ("serve", {})),
+        (["serve", "--port", "8001", "--data", "d"], ("serve", {"port": "8001", "data": "d"})),
+        (["serve", "--roles", "web,schedule"], ("serve", {"roles": "web,schedule"})),
+        (["worker", "--processes", "4"], ("worker", {"processes": "4"})),
+        (["worker"], ("worker", {})),
+        (["worker", "--port", "8001"], None),
+        (["worker", "--processes", "x"], None),
         (["serve", "--port", "x"], None),
         (["serve", "--port"], None),
         (["serve", "--help"], None),
@@ -20,8 +25,8 @@ from evertick.__main__ import plain_serve
         ([], None),
     ],
 )
-def test_only_plain_options_pass_typer_by(arguments, options):
-    assert plain_serve(arguments) == options
+def test_only_plain_options_pass_typer_by(arguments, plain):
+    assert plain_server(arguments) == plain
 
 
 def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
@@ -36,7 +41,8 @@ def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
     )
     late = {"typer", "click", "rich", "alembic", "mako", "redis", "psycopg", "croniter", "prometheus_client", "babel",
             "numpy", "pandas", "sqlalchemy.orm", "evertick.simulator", "evertick.cli", "tracemalloc", "nh3",
-            "evertick.reports.writer"}  # fmt: skip
+            "evertick.reports.writer", "saq", "psycopg_pool", "evertick.distributed", "evertick.jobs.engine",
+            "evertick.supervisor"}  # fmt: skip
     assert loaded & late == set()
     assert {"evertick.app", "sqlalchemy", "fastapi"} <= loaded
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from evertick.archive.bars import BarStore
 from evertick.archive.database import Engine, check_schema, is_sqlite, open_engine, shown, sqlite_path
+from evertick.archive.handout import Handout
 from evertick.archive.ledger import Ledger
 from evertick.archive.lock import owned
 from evertick.archive.quotes import QuoteStore
@@ -34,6 +35,7 @@ class Archive:
         self.receipts = ReceiptStore(engine)
         self.usage = UsageStore(engine)
         self.ledger = Ledger(engine, url)
+        self.handout = Handout(engine)
         self.timeline = TimelineStore(engine)
 
     def connections(self) -> int:

@@ -9,6 +9,7 @@ be turned into a write any more (SQLITE_BUSY_SNAPSHOT, which no time-out helps a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,18 @@ def sync_engine(url: str) -> SyncEngine:
         )
     _tune(engine)
     return engine
+
+
+def connection_of_engine(url: str) -> tuple[str, Mapping[str, Any]]:
+    """Where and how the job engine connects, for psycopg.
+
+    Its sweep holds a lock for as long as its session lives: the server lets go of the session of a machine that is gone.
+    """
+    parsed = address(url)
+    options = _postgres_arguments(parsed)
+    if "options" in options:
+        options["options"] += " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    return parsed.render_as_string(hide_password=False), options
 
 
 def _sqlite_arguments(**more: Any) -> dict[str, Any]:

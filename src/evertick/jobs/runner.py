@@ -84,6 +84,8 @@ class JobSpec:
     """No two runs of this name at once in one process, of whatever desks: each is measured alone, and needs its memory alone."""
     retry_s: float = 5.0
     """The first wait after a failure; it doubles, see `evertick.jobs.slots.backoff`."""
+    rank: int = 0
+    """Of what waits for the engine of several machines, the lowest rank goes first."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -188,6 +190,11 @@ class Runner(Looping):
         """What runs in this process now."""
         return [run.slot for run in self._runs.values()]
 
+    @property
+    def full(self) -> bool:
+        """Nothing more is to be started here now."""
+        return self._stopping or len(self._runs) >= self._concurrency
+
     async def submit(self, job: str, params: Mapping[str, Any] | None = None, *, desk: str = "default") -> Slot:
         """Hand in a job; it starts at once if there is room. Raises `JobRefused` (parameters, full queue)."""
         slot = await self._ledger.submit(desk, job, accepted(params), self._clock.now())
@@ -252,6 +259,14 @@ class Runner(Looping):
         await super().__aenter__()
         return self
 
+    async def drain(self, seconds: float) -> None:
+        """Claim nothing more, and give what runs so many seconds to come to its end."""
+        self._stopping = True
+        self._alarm.ring()
+        runs = [run.task for run in self._runs.values() if run.task is not None]
+        if runs:
+            await asyncio.wait(runs, timeout=seconds)
+
     async def __aexit__(self, *exc: Any) -> None:
         self._stopping = True
         for asked in self._asked.values():
@@ -295,13 +310,19 @@ class Runner(Looping):
         self._health.well()
         if slot is None:
             return False
+        await self._begin(slot)
+        return True
+
+    async def _begin(self, slot: Slot) -> _Run:
+        """Run a slot that was just leased for this owner."""
+        assert self._heartbeat is not None
         run = _Run(slot, self._specs[slot.desk, slot.job], self)
         self._runs[slot.id] = run
         self._heartbeat.hold(slot, run.spec.max_run_s, lambda: run.cancel("fenced"))
         run.task = asyncio.create_task(self._carry(run), name=slot.id)
         self._events.publish(slot)
         await asyncio.sleep(0)  # its first step is taken: a task cancelled before that would never hand its slot back
-        return True
+        return run
 
     # --- running -----------------------------------------------------------------------------------------------------
 

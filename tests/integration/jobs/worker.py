@@ -1,7 +1,7 @@
 """A worker process for the tests: runs the job ``work`` of the ledger at argv[1], and says what happens as JSON lines.
 
 What the job does is in its parameters: ``seconds`` of work, and in the first attempt only ``first`` seconds more and
-``block`` seconds of a call that blocks the loop. Its effect is one row in ``effects``, written as a report is
+``block`` seconds of a call that blocks the loop; ``poison`` fails it always. Its effect is one row in ``effects``, written as a report is
 published: under a key that comes from the slot, in a transaction that checks the lease.
 """
 
@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,30 +47,39 @@ async def publish(archive: Archive, job: JobContext, owner: str) -> None:
         await connection.execute(row, {"id": job.slot.id, "token": job.slot.token, "owner": owner})
 
 
+def work_of(archive: Archive, name: str) -> Callable[[JobContext], Awaitable[Mapping[str, Any]]]:
+    """The job, for a process of that name."""
+
+    async def work(job: JobContext) -> Mapping[str, Any]:
+        about = {"slot": job.slot.id, "token": job.slot.token}
+        say("started", **about)
+        try:
+            if job.params.get("poison"):
+                raise ValueError("poisoned")
+            if job.slot.attempts == 1:
+                time.sleep(float(job.params.get("block", 0)))
+                await asyncio.sleep(float(job.params.get("first", 0)))
+            for _ in range(int(float(job.params.get("seconds", 0)) * 20)):
+                await asyncio.sleep(0.05)
+            await publish(archive, job, name)
+        except BaseException as error:
+            say("ended", how=type(error).__name__, **about)
+            raise
+        say("ended", how="published", **about)
+        return {"by": name}
+
+    return work
+
+
 async def main(url: str, name: str, lease_s: float, max_run_s: float, every: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     clock = SystemClock()
     async with open_archive(url, clock) as archive:
-
-        async def work(job: JobContext) -> Mapping[str, Any]:
-            about = {"slot": job.slot.id, "token": job.slot.token}
-            say("started", **about)
-            try:
-                if job.slot.attempts == 1:
-                    time.sleep(float(job.params.get("block", 0)))
-                    await asyncio.sleep(float(job.params.get("first", 0)))
-                for _ in range(int(float(job.params.get("seconds", 0)) * 20)):
-                    await asyncio.sleep(0.05)
-                await publish(archive, job, name)
-            except BaseException as error:
-                say("ended", how=type(error).__name__, **about)
-                raise
-            say("ended", how="published", **about)
-            return {"by": name}
-
         schedule = parse(every, "UTC") if every != "-" else None
-        specs = [JobSpec("work", work, attempts=5, max_run_s=max_run_s, schedule=schedule, retry_s=0.1)]
+        specs = [
+            JobSpec("work", work_of(archive, name), attempts=5, max_run_s=max_run_s, schedule=schedule, retry_s=0.1)
+        ]
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, lease_s, grace_s=1.0)
         async with (
             heartbeat,
