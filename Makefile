@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-long test-thorough test-tools lint format wheel bench bench-sources bench-memory calendars requirements clean
+.PHONY: help install demo test test-long test-thorough test-tools lint format wheel bench bench-sources bench-memory bench-engines calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -39,7 +39,7 @@ demo: install  ## Run the main job against the bundled simulator: no server, key
 	@exec $(BIN)/evertick demo
 
 # Python programs that tests and benchmarks run beside Evertick, each in an environment of its own
-.venv/s3 .venv/peers .venv/calendars: .venv/%: requirements/%.txt
+.venv/s3 .venv/peers .venv/engines .venv/calendars: .venv/%: requirements/%.txt
 	@$(PYTHON) -m venv --clear $@
 	@$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 
@@ -68,6 +68,9 @@ wheel: install .venv/dev  ## Build dist/*.whl and dist/*.tar.gz, page assets inc
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	@ls -1 dist
+
+bench-engines: install .venv/engines test-tools  ## Hold eight job engines against one another, on servers of their own (15 minutes)
+	@$(BIN)/python benchmarks/engines/trial.py $(ARGS)
 
 bench-memory: install .venv/dev  ## What receipts cost, and what 30 days of runs with failing providers leave behind (10 minutes)
 	@$(BIN)/python benchmarks/memory.py $(ARGS)
