@@ -33,6 +33,7 @@ from unit.reports import samples
 
 ZONE = "Asia/Ho_Chi_Minh"
 ROWS_AT_ONCE = 1_000
+WARM_UP = 1_100
 
 
 class Clock:
@@ -97,7 +98,12 @@ async def prepare(folder: Path, count: int) -> None:
 
 
 async def report(
-    archive: Archive, instruments: Universe, shot: Snapshot, renderers: Mapping[str, Renderer], nth: int
+    archive: Archive,
+    instruments: Universe,
+    shot: Snapshot,
+    renderers: Mapping[str, Renderer],
+    nth: int,
+    folder: Path | None = None,
 ) -> ReportMeta:
     """One report by the real workflow, under a lease of its own."""
     due = samples.NOW - timedelta(seconds=nth)
@@ -113,10 +119,11 @@ async def report(
         bars=bars,
         store=archive.reports,
         renderers=renderers,
-        universe=instruments,
+        universe=instruments.instruments,
         clock=Clock(),
         timezone=ZONE,
         intraday=archive.quotes.load,
+        scratch=folder,
     )
     await archive.ledger.finish(slot, SlotState.DONE, samples.NOW)
     return meta
@@ -165,17 +172,17 @@ class Stalls:
 
 
 async def made(folder: Path, count: int, runs: int, stalls: bool) -> dict[str, Any]:
-    """What one process measures that makes ``runs`` reports of ``count`` instruments, after one of 60 that warms it up."""
+    """What one process measures that makes ``runs`` reports of ``count`` instruments, after one of `WARM_UP` that warms it up."""
     instruments = market(count)
     shot = snapshot(instruments)
-    few = Universe.of(instruments.instruments[:60])
+    few = Universe.of(instruments.instruments[:WARM_UP])
     renderers = {name: Renderer(name, Catalogue.load(name), ZONE) for name in ("vi", "en")}
     allocator = Allocator()
     samples._walk.cache_clear()
     samples._market.cache_clear()
     found: dict[str, Any] = {"instruments": count, "runs": []}
     async with open_archive(f"sqlite:///{folder / 'evertick.db'}", Clock()) as archive:
-        await report(archive, few, Snapshot(shot.as_of, shot.quotes[:60], shot.sources), renderers, 0)
+        await report(archive, few, Snapshot(shot.as_of, shot.quotes[:WARM_UP], shot.sources), renderers, 0)
         settle(allocator)
         for nth in range(1, runs + 1):
             release(allocator)

@@ -210,6 +210,7 @@ class Desk:
             progress=lambda *news: told.append(news),
             intraday=self.archive.quotes.load,
             author=self.author,
+            scratch=self.settings.data_dir,
         )
 
     def _desk_of(self, slot: Slot) -> OneDesk:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from heapq import nlargest, nsmallest
 from math import fsum, isfinite, sqrt
 from operator import mul
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from evertick import sessions
 from evertick.model import Bars, Group, Instrument, Quote, Session, SourceStatus
 from evertick.reports import indicators as i
 from evertick.reports import landmarks
-from evertick.reports.findings import FIELDS, NAN, Breadth, Facts, Findings, Matrix, Movers, Series, facts
+from evertick.reports.findings import FIELDS, NAN, Breadth, Facts, Findings, Matrix, Movers, Series, Some, facts
+
+T = TypeVar("T", bound=Any)
 
 MOVERS = 15
 """Top and bottom of each class."""
@@ -211,21 +215,23 @@ def analyse(
     intraday: Series | None = None,
 ) -> Findings:
     """Looks across the instruments: breadth, movers, correlations, currencies, lines over a year, months, warnings."""
-    markets: dict[Group, list[Facts]] = {}
-    for f in found:
-        if f.id not in landmarks.SPECIAL and f.price is not None:
-            markets.setdefault(f.group, []).append(f)
-    by_id = {f.id: f for f in found}
+    groups = dict.fromkeys(f.group for f in found if f.id not in landmarks.SPECIAL and f.price is not None)
+    pairs = set(landmarks.CURRENCIES.values())
+    by_id = {f.id: f for f in found if f.id in pairs}
+
+    def members(group: Group) -> Iterator[Facts]:
+        return (f for f in found if f.group is group and f.id not in landmarks.SPECIAL and f.price is not None)
+
     year = {name: last_year(series) for name, series in kept.items()}
     rates, strength = currencies(by_id)
     return Findings(
         as_of=snapshot_as_of,
         made=made,
         day=day,
-        facts=tuple(found),
+        facts=tuple(found) if isinstance(found, list) else found,
         sources=tuple(sources),
-        breadth={group: Breadth.among(members) for group, members in markets.items()},
-        movers={group: movers(members) for group, members in markets.items()},
+        breadth={group: Breadth.among(members(group)) for group in groups},
+        movers={group: movers(members(group)) for group in groups},
         correlation=correlations([kept[name] for name in landmarks.MATRIX if name in kept]),
         lines=tuple(year[name] for name in landmarks.LINES if name in year)[: landmarks.LINES_SHOWN],
         falls=tuple(year[name] for name in landmarks.DRAWDOWN if name in year),
@@ -283,9 +289,31 @@ def currencies(found: Mapping[str, Facts]) -> tuple[Matrix | None, Matrix | None
 
 def movers(members: Iterable[Facts]) -> Movers:
     """The strongest and the weakest by 1D change, at most half of the class each so that none is in both; ties by id."""
-    changes = sorted((-f.change, f.id) for f in members if f.change is not None)
-    n = min(MOVERS, len(changes) // 2)
-    return Movers(tuple(id_ for _, id_ in changes[:n]), tuple(id_ for _, id_ in reversed(changes[len(changes) - n :])))
+    known = 0
+
+    def changes() -> Iterator[tuple[float, str]]:
+        nonlocal known
+        for f in members:
+            if f.change is not None:
+                known += 1
+                yield -f.change, f.id
+
+    top, bottom = ends(changes(), MOVERS)
+    n = min(MOVERS, known // 2)
+    return Movers(tuple(id_ for _, id_ in top[:n]), tuple(id_ for _, id_ in bottom[:n]))
+
+
+def ends(items: Iterable[T], n: int) -> tuple[list[T], list[T]]:
+    """The ``n`` smallest, the smallest first, and the ``n`` largest, the largest first; no more than twice as many are held."""
+    least: list[T] = []
+    most: list[T] = []
+    some: list[T] = []
+    for item in items:
+        some.append(item)
+        if len(some) == 4 * n:
+            least, most = nsmallest(n, least + some), nlargest(n, most + some)
+            some.clear()
+    return nsmallest(n, least + some), nlargest(n, most + some)
 
 
 def correlations(series: Sequence[Series], n: int = 60, least: int = 30) -> Matrix | None:
@@ -327,9 +355,16 @@ def warnings(found: Sequence[Facts], sources: Sequence[SourceStatus]) -> Iterabl
     for source in sources:
         if source.state not in ("ok", "idle", "off"):
             yield f"{source.name}: {source.state}" + (f" ({source.error})" if source.error else "")[:160]
-    missing = [f.id for f in found if f.price is None]
-    stale = [f.id for f in found if f.price is not None and not f.fresh]
-    short = [f.id for f in found if f.price is not None and f.id not in landmarks.SPECIAL and (f.bars or 0) < SHORT]
-    for what, ids in (("no quote", missing), ("stale quotes", stale), (f"fewer than {SHORT} daily bars", short)):
-        if ids:
-            yield f"{what}: {len(ids)} ({', '.join(ids[:8])}{', …' if len(ids) > 8 else ''})"
+    kinds: tuple[tuple[str, Callable[[Facts], bool]], ...] = (
+        ("no quote", lambda f: f.price is None),
+        ("stale quotes", lambda f: f.price is not None and not f.fresh),
+        (
+            f"fewer than {SHORT} daily bars",
+            lambda f: f.price is not None and f.id not in landmarks.SPECIAL and (f.bars or 0) < SHORT,
+        ),
+    )
+    for what, concerns in kinds:
+        some = Some.of(f for f in found if concerns(f))
+        if some.count:
+            ids = ", ".join(f.id for f in some.first)
+            yield f"{what}: {some.count} ({ids}{', …' if some.count > len(some.first) else ''})"

@@ -210,3 +210,5 @@ class Section:
     blocks: Iterable[Any]
     brief: bool = True
     """Part of the printed brief."""
+    slow: bool = False
+    """It takes longer to find a block than the event loop may be held: a renderer looks for it in a thread."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from evertick.model import Bars, Instrument, Quote, Snapshot, SourceStatus
 from evertick.reports import landmarks
 from evertick.reports.analyse import closes, daily_moves, measure, with_quote
 from evertick.reports.findings import Facts, Series
+from evertick.reports.shelf import Shelf
 
 BarReader = Callable[[Instrument], Awaitable[Bars]]
 """The daily bars of one instrument, oldest first; `Bars.empty` when there are none."""
@@ -34,7 +35,7 @@ INTRADAY_LEAST = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collected:
-    facts: tuple[Facts, ...]
+    facts: Sequence[Facts]
     kept: Mapping[str, Series]
     as_of: datetime
     sources: Sequence[SourceStatus]
@@ -48,23 +49,38 @@ async def collect(
     at: datetime,
     step: Step | None = None,
     intraday: Intraday | None = None,
+    shelf: Shelf | None = None,
 ) -> Collected:
-    """Facts for each instrument of the universe, in its order, as of ``at`` (aware, UTC)."""
+    """Facts for each instrument of the universe, in its order, as of ``at`` (aware, UTC); they are put on the ``shelf``."""
     rows = tuple(universe)
-    quotes = {quote.id: quote for quote in snapshot.quotes}
     moves = {name: daily_moves(await bars(row)) for name in _benchmarks(rows) for row in rows if row.id == name}
-    facts: list[Facts] = []
+    facts = Shelf(rows) if shelf is None else shelf
     kept: dict[str, Series] = {}
-    for done, instrument in enumerate(rows, 1):
-        found, series = examine(instrument, quotes.get(instrument.id), await bars(instrument), moves, at)
-        facts.append(found)
+    for done, (instrument, quote) in enumerate(paired(rows, snapshot.quotes), 1):
+        found, series = examine(instrument, quote, await bars(instrument), moves, at)
+        facts.put(found)
         if series is not None:
             kept[instrument.id] = series
         if step is not None:
             step(done, len(rows))
         await asyncio.sleep(0)
     line = await last_session(facts, intraday) if intraday is not None else None
-    return Collected(tuple(facts), kept, snapshot.as_of, snapshot.sources, line)
+    return Collected(facts, kept, snapshot.as_of, snapshot.sources, line)
+
+
+def paired(rows: Sequence[Instrument], quotes: Sequence[Quote]) -> Iterator[tuple[Instrument, Quote | None]]:
+    """Each instrument with its quote. Those of a snapshot come in the order of the universe; of others an index is made."""
+    left = iter(row.id for row in rows)
+    by_id = None if all(quote.id in left for quote in quotes) else {quote.id: quote for quote in quotes}
+    place = 0
+    for row in rows:
+        if by_id is not None:
+            yield row, by_id.get(row.id)
+        elif place < len(quotes) and quotes[place].id == row.id:
+            place += 1
+            yield row, quotes[place - 1]
+        else:
+            yield row, None
 
 
 async def last_session(found: Iterable[Facts], intraday: Intraday) -> Series | None:

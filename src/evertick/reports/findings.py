@@ -7,9 +7,11 @@ A `Facts` keeps its numbers in one ``array('d')`` (about 0.7 KB an instrument wi
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from heapq import nsmallest
+from itertools import islice
 from typing import Any
 
 from evertick.model import Group, Instrument, Session, SourceStatus
@@ -172,21 +174,20 @@ class Breadth:
     @classmethod
     def among(cls, facts: Iterable[Facts]) -> Breadth:
         """Counts those that have a price; what has no average is not counted for that average."""
-        known = [f for f in facts if f.price is not None]
-        changes = [f.change for f in known if f.change is not None]
-        over50 = [f.price > f.sma50 for f in known if f.price is not None and f.sma50 is not None]
-        over200 = [f.price > f.sma200 for f in known if f.price is not None and f.sma200 is not None]
-        return cls(
-            advancing=sum(c > 0 for c in changes),
-            declining=sum(c < 0 for c in changes),
-            unchanged=sum(c == 0 for c in changes),
-            over50=sum(over50),
-            of50=len(over50),
-            over200=sum(over200),
-            of200=len(over200),
-            highs=sum(f.new_52w == 1 for f in known),
-            lows=sum(f.new_52w == -1 for f in known),
-        )
+        counts = dict.fromkeys((f.name for f in fields(cls)), 0)
+        for f in facts:
+            price, change = f.price, f.change
+            if price is None:
+                continue
+            if change is not None:
+                counts["advancing" if change > 0 else "declining" if change < 0 else "unchanged"] += 1
+            for days, average in (("50", f.sma50), ("200", f.sma200)):
+                if average is not None:
+                    counts[f"of{days}"] += 1
+                    counts[f"over{days}"] += price > average
+            counts["highs"] += f.new_52w == 1
+            counts["lows"] += f.new_52w == -1
+        return cls(**counts)
 
     @property
     def total(self) -> int:
@@ -200,6 +201,60 @@ class Breadth:
     @property
     def share200(self) -> float | None:
         return 100 * self.over200 / self.of200 if self.of200 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """How many there are of something, and the first of them."""
+
+    count: int
+    first: Sequence[Facts]
+
+    @classmethod
+    def of(cls, found: Iterable[Facts], most: int = 8, strength: Callable[[Facts], float] | None = None) -> Some:
+        """The first, or by ``strength`` those that have most of it (ties by id); no more than ``most`` are held."""
+        count = 0
+
+        def counted() -> Iterator[Facts]:
+            nonlocal count
+            for f in found:
+                count += 1
+                yield f
+
+        if strength is None:
+            first = list(islice(walk := counted(), most))
+            for _ in walk:
+                pass
+        else:
+            first = nsmallest(most, counted(), key=lambda f: (-strength(f), f.id))
+        return cls(count, first)
+
+
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """The one with the least, the one with the most, and how many there were."""
+
+    least: Facts
+    most: Facts
+    count: int
+
+
+def extremes(found: Iterable[Facts], value: Callable[[Facts], float | None]) -> Extremes | None:
+    """Of those with a ``value``; ties by id. ``None`` when there are none."""
+    least = most = None
+    low = high = (0.0, "")
+    count = 0
+    for f in found:
+        at = value(f)
+        if at is None:
+            continue
+        key = (at, f.id)
+        count += 1
+        if least is None or key < low:
+            least, low = f, key
+        if most is None or key > high:
+            most, high = f, key
+    return None if least is None or most is None else Extremes(least, most, count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +287,37 @@ class Series:
     values: array[float]
 
 
+MANY = 1_000
+
+
+class Places:
+    """Where the facts of an instrument or group are: about 12 bytes an instrument."""
+
+    __slots__ = ("_mask", "_table", "groups", "quoted")
+
+    def __init__(self, facts: Sequence[Facts]) -> None:
+        size = 1 << (len(facts) * 3 // 2).bit_length()
+        self._mask = size - 1
+        self._table = array("I", [0]) * size
+        """A hash table with open addressing: places from 1 on, 0 where there is none."""
+        self.groups: dict[Group, array[int]] = {}
+        for place, f in enumerate(facts):
+            slot = hash(f.id) & self._mask
+            while self._table[slot]:
+                slot = slot + 1 & self._mask
+            self._table[slot] = place + 1
+            if f.price is not None:
+                self.groups.setdefault(f.group, array("I")).append(place)
+        self.quoted = sum(map(len, self.groups.values()))
+
+    def of_id(self, instrument_id: str) -> Iterator[int]:
+        """Where it may be; the right one is among the first."""
+        slot = hash(instrument_id) & self._mask
+        while self._table[slot]:
+            yield self._table[slot] - 1
+            slot = slot + 1 & self._mask
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
     """Everything the writer needs but the bars of the cards."""
@@ -242,8 +328,9 @@ class Findings:
     """When the report is made: decides ages and sessions."""
     day: date
     """The date of that in the report's own time zone: chooses the wordings."""
-    facts: tuple[Facts, ...]
-    """In the order of the universe; instruments without a quote are there, with unknown prices."""
+    facts: Sequence[Facts]
+    """In the order of the universe; instruments without a quote are there, with unknown prices. Those of many are read from the
+    disk each time (`evertick.reports.shelf`): what is kept of them is counted in bytes."""
     sources: tuple[SourceStatus, ...]
     breadth: Mapping[Group, Breadth]
     movers: Mapping[Group, Movers]
@@ -268,20 +355,27 @@ class Findings:
     """By language: what a model wrote in place of the rules' headline and key points."""
     warnings: tuple[str, ...] = ()
     """What a keeper of the server should know, in plain English; not part of the report's text."""
-    _by_id: dict[str, Facts] = field(init=False, repr=False)
+    quoted: int = field(init=False)
+    """How many have a price."""
+    _places: Places = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_id", {f.id: f for f in self.facts})
+        object.__setattr__(self, "_places", Places(self.facts))
+        object.__setattr__(self, "quoted", self._places.quoted)
 
     def get(self, instrument_id: str) -> Facts | None:
         """The facts of one instrument if it has a price, else ``None``."""
-        found = self._by_id.get(instrument_id)
-        return found if found is not None and found.price is not None else None
+        for place in self._places.of_id(instrument_id):
+            found = self.facts[place]
+            if found.id == instrument_id:
+                return found if found.price is not None else None
+        return None
 
-    def of(self, *groups: Group) -> Iterator[Facts]:
-        """Those of the groups that have a price, in the order of the universe."""
-        return (f for f in self.facts if f.group in groups and f.price is not None)
+    def of(self, group: Group) -> Iterator[Facts]:
+        """Those of the group that have a price, in the order of the universe."""
+        return (self.facts[place] for place in self._places.groups.get(group, ()))
 
     @property
-    def quoted(self) -> int:
-        return sum(f.price is not None for f in self.facts)
+    def many(self) -> bool:
+        """A look at all of them takes longer than the event loop may be held."""
+        return len(self.facts) > MANY

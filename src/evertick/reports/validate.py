@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from math import isinf
 
 from evertick.errors import ReportRejected
@@ -30,25 +31,26 @@ _WITHIN = {
 
 
 def validate(findings: Findings) -> None:
-    reasons = list(_reasons(findings))
-    if len(reasons) > REASONS:
-        reasons[REASONS:] = [f"and {len(reasons) - REASONS} more"]
+    found = _reasons(findings)
+    reasons = list(islice(found, REASONS))
+    if more := sum(1 for _ in found):
+        reasons.append(f"and {more} more")
     if reasons:
         raise ReportRejected(reasons)
 
 
 def _reasons(findings: Findings) -> Iterator[str]:
-    quoted = [f for f in findings.facts if f.price is not None]
-    if not quoted:
+    if not findings.quoted:
         yield "no instrument has a quote; see the sources on the dashboard, then try `evertick poll`"
         return
-    if not any(f.fresh for f in quoted):
-        newest = max((f.as_of for f in quoted if f.as_of is not None), default=None)
+    if not any(f.fresh for f in findings.facts if f.price is not None):
+        newest = max((f.as_of for f in findings.facts if f.price is not None and f.as_of is not None), default=None)
         yield (
             f"every quote is stale, the newest is of {newest:%Y-%m-%d %H:%M} UTC" if newest else "every quote is stale"
         )
-    for f in quoted:
-        yield from _impossible(f, findings)
+    for f in findings.facts:
+        if f.price is not None:
+            yield from _impossible(f, findings)
 
 
 def _impossible(f: Facts, findings: Findings) -> Iterator[str]:

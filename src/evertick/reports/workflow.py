@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from evertick.errors import NotFound
@@ -22,12 +23,15 @@ from evertick.reports.analyse import analyse
 from evertick.reports.blocks import Head, Section, Text
 from evertick.reports.check import Check
 from evertick.reports.collect import BarReader, Intraday, collect
-from evertick.reports.findings import Findings
+from evertick.reports.findings import MANY, Findings
 from evertick.reports.sections.cards import cards as cards_of
+from evertick.reports.shelf import Shelf
 from evertick.reports.together import Together
 from evertick.reports.validate import validate
 from evertick.reports.write import first_sentence, write
 from evertick.reports.written import Written
+
+T = TypeVar("T")
 
 HEADLINE = 200
 """Characters of a headline that metadata keeps."""
@@ -135,6 +139,7 @@ async def make_report(
     timezone: str = "UTC",
     progress: Progress | None = None,
     intraday: Intraday | None = None,
+    scratch: Path | None = None,
     check: Callable[[Findings], Checking] = Check,
     author: Author | None = None,
 ) -> ReportMeta:
@@ -142,7 +147,9 @@ async def make_report(
 
     ``renderers`` maps a language to its renderer; ``languages`` are all of them unless given, the first is the one whose parts
     have bare names. ``timezone`` decides the date. ``intraday`` reads the quotes
-    of a session; without it that figure is left out. ``author`` may word what stands at the top. The event loop gets its turn at least every 5 ms.
+    of a session; without it that figure is left out. ``author`` may word what stands at the top. ``scratch`` is the folder for the
+    facts of more than a thousand instruments, which lie there in a file without a name. The event loop gets its turn at least
+    every 5 ms.
 
     Raises `ReportRejected` when the findings may not be published or a page does not show them as they are, `Fenced` when the lease was lost, and what ``bars`` and
     ``store`` raise. A draft that was begun stays invisible, and the store's sweeper removes it.
@@ -154,61 +161,65 @@ async def make_report(
     run = _Run(clock, languages, progress)
     rows = tuple(universe)
 
-    async with run.stage("collect"):
-        collected = await collect(snapshot, bars, rows, made, run.collected, intraday)
-    async with run.stage("analyse"):
-        day = made.astimezone(ZoneInfo(timezone)).date()
-        findings = analyse(
-            collected.facts,
-            collected.kept,
-            snapshot_as_of=collected.as_of,
-            made=made,
-            day=day,
-            sources=collected.sources,
-            intraday=collected.intraday,
-        )
-    async with run.stage("validate"):
-        validate(findings)
-    if author is not None:
-        async with run.stage("author"):
-            run.tell(0.3, "author", "a model writes the headline")
-            findings = await _authored(findings, author, renderers, languages, timezone)
-    checked = check(findings)
-    async with run.stage("draft"):
-        report = await store.draft(slot, languages, made)
-        style = await store.asset("css", renderers[languages[0]].css())
-    parts = [style.part("css", languages[0])]
-    async with store.writer(report, slot.token, record.PART) as saved, run.stage("render"):
-        recorder = record.Recorder(saved)
-        heading = title(made, timezone)
-        await recorder.begin(record.Heading(report, heading, languages, timezone), findings)
-        cards = cards_of(findings, recorder.reader(run.counted(bars, findings.quoted)))
-        async with aclosing(cards), AsyncExitStack() as stack:
-            together = Together(cards, len(languages))
-            pages: list[_Page] = []
-            for place, language in enumerate(languages):
-                renderer = renderers[language]
-                script = await store.asset("js", renderer.js())
-                parts.append(script.part(part_name("js", language, languages), language))
-                said = first_sentence(findings, language)
-                head = Head(report, heading, findings.as_of, made, languages, said, style.hash, script.hash)
-                reading = checked.page(language, renderer.words, timezone, head)
-                sections = reading.follow(write(findings, together.reader(place), language))
-                html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
-                pages.append(_Page(renderer.render(sections, head), reading, await stack.enter_async_context(html)))
-            async with aclosing(together.pieces([page.pieces for page in pages])) as pieces:  # type: ignore[type-var]
-                async for place, piece in pieces:
-                    await pages[place].reading.read(piece)
-                    await pages[place].part.write(piece)
-            for page in pages:
-                page.reading.close()
-        parts += [page.part.meta for page in pages]
-    checked.close()
-    headlines = {code: _short(renderers[code].words.plain(first_sentence(findings, code))) for code in languages}
-    meta = run.meta(report, slot, findings, parts, headlines, saved.meta)
-    run.tell(1.0, "publish", "")
-    await store.publish(slot, meta)
-    return meta
+    with Shelf(rows, scratch) as shelf:
+        async with run.stage("collect"):
+            collected = await collect(snapshot, bars, rows, made, run.collected, intraday, shelf)
+        many = len(rows) > MANY
+        async with run.stage("analyse"):
+            day = made.astimezone(ZoneInfo(timezone)).date()
+            findings = await _turned(
+                many,
+                analyse,
+                collected.facts,
+                collected.kept,
+                snapshot_as_of=collected.as_of,
+                made=made,
+                day=day,
+                sources=collected.sources,
+                intraday=collected.intraday,
+            )
+        async with run.stage("validate"):
+            await _turned(many, validate, findings)
+        if author is not None:
+            async with run.stage("author"):
+                run.tell(0.3, "author", "a model writes the headline")
+                findings = await _authored(findings, author, renderers, languages, timezone)
+        checked = await _turned(many, check, findings)
+        async with run.stage("draft"):
+            report = await store.draft(slot, languages, made)
+            style = await store.asset("css", renderers[languages[0]].css())
+        parts = [style.part("css", languages[0])]
+        async with store.writer(report, slot.token, record.PART) as saved, run.stage("render"):
+            recorder = record.Recorder(saved)
+            heading = title(made, timezone)
+            await recorder.begin(record.Heading(report, heading, languages, timezone), findings)
+            cards = cards_of(findings, recorder.reader(run.counted(bars, findings.quoted)))
+            async with aclosing(cards), AsyncExitStack() as stack:
+                together = Together(cards, len(languages))
+                pages: list[_Page] = []
+                for place, language in enumerate(languages):
+                    renderer = renderers[language]
+                    script = await store.asset("js", renderer.js())
+                    parts.append(script.part(part_name("js", language, languages), language))
+                    said = first_sentence(findings, language)
+                    head = Head(report, heading, findings.as_of, made, languages, said, style.hash, script.hash)
+                    reading = checked.page(language, renderer.words, timezone, head)
+                    sections = reading.follow(write(findings, together.reader(place), language))
+                    html = store.writer(report, slot.token, part_name("html", language, languages), language=language)
+                    pages.append(_Page(renderer.render(sections, head), reading, await stack.enter_async_context(html)))
+                async with aclosing(together.pieces([page.pieces for page in pages])) as pieces:  # type: ignore[type-var]
+                    async for place, piece in pieces:
+                        await pages[place].reading.read(piece)
+                        await pages[place].part.write(piece)
+                for page in pages:
+                    page.reading.close()
+            parts += [page.part.meta for page in pages]
+        await _turned(many, checked.close)
+        headlines = {code: _short(renderers[code].words.plain(first_sentence(findings, code))) for code in languages}
+        meta = run.meta(report, slot, findings, parts, headlines, saved.meta)
+        run.tell(1.0, "publish", "")
+        await store.publish(slot, meta)
+        return meta
 
 
 async def _authored(
@@ -239,6 +250,11 @@ def title(made: datetime, timezone: str) -> Text:
     """The report's title, by the hour of the day in its time zone."""
     hour = made.astimezone(ZoneInfo(timezone)).hour
     return next(text for before, text in _EDITIONS if hour < before)
+
+
+async def _turned(many: bool, function: Callable[..., T], *args: Any, **named: Any) -> T:
+    """``function(…)``, of ``many`` instruments in a thread, so that the event loop gets its turns meanwhile."""
+    return await asyncio.to_thread(function, *args, **named) if many else function(*args, **named)
 
 
 @dataclass(frozen=True, slots=True)

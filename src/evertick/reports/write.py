@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterator
+from dataclasses import replace
 
 from evertick.reports.blocks import Card, Section, Sentence
 from evertick.reports.findings import Findings
@@ -48,7 +49,8 @@ def write(findings: Findings, made: AsyncIterable[Card], language: str = "") -> 
     """
     yield headline.section(findings, made, findings.written.get(language))
     for module in SECTIONS:
-        yield module.section(findings, made)
+        section = module.section(findings, made)
+        yield replace(section, slow=True) if findings.many else section
 
 
 def first_sentence(findings: Findings, language: str = "") -> Sentence:

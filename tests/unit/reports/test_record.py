@@ -67,7 +67,7 @@ async def test_the_findings_come_back_as_they_were() -> None:
     writer = await written(findings)
     heading, found = await record.heading_and_findings(writer.pieces())
     assert heading == HEADING
-    for field in fields(Findings):
+    for field in (f for f in fields(Findings) if f.init):
         assert same(getattr(found, field.name), getattr(findings, field.name)), field.name
     assert writer.longest < 256 << 10
     assert all(json.loads(line) for line in writer.content.splitlines())

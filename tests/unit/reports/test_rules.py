@@ -12,7 +12,7 @@ import pytest
 from evertick.model import Group, Instrument, SourceStatus
 from evertick.reports import indicators
 from evertick.reports.blocks import Sentence, Text
-from evertick.reports.findings import Breadth, Facts, Findings, Matrix, Movers, Series, facts
+from evertick.reports.findings import Breadth, Facts, Findings, Matrix, Movers, Series, Some, facts
 from evertick.reports.rules import (
     Rule,
     ahead,
@@ -537,13 +537,12 @@ def test_a_yield_and_that_of_a_year_ago(before: float, rule: str | None) -> None
 
 
 def test_one_sentence_for_each_kind_of_signal() -> None:
-    hot, cold = one(rsi14=80.0), one(rsi14=20.0)
-    over, under = one(band_upper=99.0, band_lower=90.0), one(band_upper=120.0, band_lower=110.0)
-    said = list(signals.summary(findings(), [hot], [hot, cold, cold], [over, under, under], [hot]))
+    three, two, none = Some(3, [one(), one(), one()]), Some(2, [one(), one()]), Some(0, [])
+    said = list(signals.summary(findings(), two, three, 1, three, 1, two))
     assert ids(said) == ["signals.crosses", "signals.rsi", "signals.bands", "signals.stretched"]
     assert said[1].inputs == {"hot": 1, "cold": 2}
     assert said[2].inputs == {"over": 1, "under": 2}
-    assert ids(signals.summary(findings(), [], [], [], [])) == ["signals.none"]
+    assert ids(signals.summary(findings(), none, none, 0, none, 0, none)) == ["signals.none"]
 
 
 # --- months

@@ -11,11 +11,12 @@ legends, tiles and bars of figures. Axes are scales and no facts; the JSON for t
 from __future__ import annotations
 
 from array import array
+from itertools import islice
 from typing import Protocol
 from zlib import crc32
 
 from evertick.reports.blocks import Head
-from evertick.reports.check.account import refuse
+from evertick.reports.check.account import REASONS, refuse
 from evertick.reports.check.page import Page
 from evertick.reports.findings import Findings
 from evertick.reports.shown import Catalogue, Grammar
@@ -34,7 +35,7 @@ class Check:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.pages: list[Page] = []
-        self._seals = self._sealed()
+        self._seals = array("I", (crc32(f.values) for f in findings.facts))
 
     def page(self, language: str, words: Words, timezone: str, head: Head) -> Page:
         """A reader for the page in ``language``, whose times are those of ``timezone``. Of ``words`` only the catalogue is used."""
@@ -44,11 +45,12 @@ class Check:
 
     def close(self) -> None:
         """All pages are read. Raises `ReportRejected` when they differ, or when a fact changed while they were made."""
-        reasons = [
+        changed = (
             f"the facts of {f.id} changed while the report was made"
-            for f, before, now in zip(self.findings.facts, self._seals, self._sealed(), strict=True)
-            if before != now
-        ]
+            for f, before in zip(self.findings.facts, self._seals, strict=True)
+            if crc32(f.values) != before
+        )
+        reasons = list(islice(changed, REASONS))
         for page in self.pages[1:]:
             first, other = self.pages[0].account, page.account
             reasons += [
@@ -57,6 +59,3 @@ class Check:
                 if first.said.get(section) != other.said.get(section)
             ]
         refuse(reasons)
-
-    def _sealed(self) -> array[int]:
-        return array("L", (crc32(f.values) for f in self.findings.facts))

@@ -112,7 +112,11 @@ class Renderer:
         for section in listed:
             for text in self._filled("section", section=section):
                 yield text
-            for block in section.blocks:
+            blocks = iter(section.blocks)
+            while True:
+                block = await asyncio.to_thread(next, blocks, None) if section.slow else next(blocks, None)
+                if block is None:
+                    break
                 if isinstance(block, Cards):
                     yield self._whole("blocks/cards_open")
                     async for card in block.cards:

@@ -393,7 +393,7 @@ def unrest(f: Facts, day: date) -> Iterator[Sentence]:
 
 def follows(f: Facts, findings: Findings) -> Iterator[Sentence]:
     leader = findings.get(landmarks.benchmark(f.group))
-    if leader is None or leader is f or f.correlation60 is None or f.beta60 is None or f.correlation60 < 0.6:
+    if leader is None or leader.id == f.id or f.correlation60 is None or f.beta60 is None or f.correlation60 < 0.6:
         return
     inputs = {"correlation60": f.correlation60, "beta60": f.beta60, "benchmark": leader.id}
     values = {"benchmark": name(leader), "correlation": number(f.correlation60), "beta": number(f.beta60)}

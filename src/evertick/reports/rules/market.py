@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 
 from evertick.model import Group
@@ -220,10 +221,10 @@ def direction(findings: Findings) -> Iterator[Sentence]:
 
 def contrast(findings: Findings) -> Iterator[Sentence]:
     """Fires when one region's average is up, another's down, and they are a percent apart."""
-    changes: dict[str, list[float]] = {}
+    changes: dict[str, array[float]] = {}
     for f in findings.of(Group.INDICES):
         if f.change is not None:
-            changes.setdefault(f.instrument.region, []).append(f.change)
+            changes.setdefault(f.instrument.region, array("d")).append(f.change)
     averages = sorted((sum(v) / len(v), key) for key, v in changes.items() if len(v) >= REGION_LEAST)
     if len(averages) < 2:
         return

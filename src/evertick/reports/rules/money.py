@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from evertick.model import Group
 from evertick.reports import landmarks
 from evertick.reports.blocks import Name, Sentence
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Facts, Findings, extremes
 from evertick.reports.rules import Rule
 from evertick.reports.values import change, name, number, price, size
 
@@ -211,9 +211,9 @@ CURRENCIES = {
 }
 
 
-def goods(findings: Findings) -> list[Facts]:
+def goods(findings: Findings) -> Iterator[Facts]:
     """Commodities, without the funds that hold them."""
-    return [f for f in findings.of(Group.COMMODITIES) if f.instrument.exchange != "XNYS"]
+    return (f for f in findings.of(Group.COMMODITIES) if f.instrument.exchange != "XNYS")
 
 
 def gold_and_oil(findings: Findings) -> Iterator[Sentence]:
@@ -227,19 +227,18 @@ def gold_and_oil(findings: Findings) -> Iterator[Sentence]:
 
 
 def commodities(findings: Findings) -> Iterator[Sentence]:
-    members = goods(findings)
-    moved = sorted((f for f in members if f.change is not None), key=lambda f: (f.change or 0, f.id))
-    if len(moved) >= 5 and (moved[0].change or 0) < 0 < (moved[-1].change or 0):
-        worst, best = moved[0], moved[-1]
+    found = extremes((f for f in goods(findings) if f.change is not None), lambda f: f.change)
+    if found is not None and found.count >= 5 and (found.least.change or 0) < 0 < (found.most.change or 0):
+        worst, best = found.least, found.most
         inputs = {"best": best.id, "high": best.change, "worst": worst.id, "low": worst.change}
         values = {"best": name(best), "high": change(best.change), "worst": name(worst), "low": change(worst.change)}
         yield GOODS.say(findings.day, "commodities", inputs, **values)
-    month = sorted((f for f in members if f.ret_1m is not None), key=lambda f: (f.ret_1m or 0, f.id))
-    for rule, f in ((GOODS_MONTH_UP, month[-1:]), (GOODS_MONTH_DOWN, month[:1])):
-        sign = 1 if rule is GOODS_MONTH_UP else -1
-        for one in f:
-            if one.ret_1m is not None and one.ret_1m * sign >= MONTH_MOVE:
-                yield rule.say(findings.day, one.id, {"return_1m": one.ret_1m}, name=name(one), change=size(one.ret_1m))
+    month = extremes((f for f in goods(findings) if f.ret_1m is not None), lambda f: f.ret_1m)
+    if month is None:
+        return
+    for rule, one, sign in ((GOODS_MONTH_UP, month.most, 1), (GOODS_MONTH_DOWN, month.least, -1)):
+        if one.ret_1m is not None and one.ret_1m * sign >= MONTH_MOVE:
+            yield rule.say(findings.day, one.id, {"return_1m": one.ret_1m}, name=name(one), change=size(one.ret_1m))
 
 
 def curve(findings: Findings) -> Iterator[Sentence]:

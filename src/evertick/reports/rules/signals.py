@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from evertick.reports.blocks import Sentence
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Findings, Some
 from evertick.reports.rules import Rule
 from evertick.reports.values import name
 
@@ -77,21 +77,20 @@ QUIET = Rule(
 
 
 def summary(
-    findings: Findings, crosses: Sequence[Facts], rsi: Sequence[Facts], bands: Sequence[Facts], far: Sequence[Facts]
+    findings: Findings, crosses: Some, rsi: Some, hot: int, bands: Some, over: int, far: Some
 ) -> Iterator[Sentence]:
     """One sentence for each kind of signal that occurs; the members come as the section found them, the strongest first."""
     day = findings.day
-    if crosses:
-        names = tuple(name(f) for f in crosses[:NAMES_SHOWN])
-        yield CROSSES.say(day, "crosses", {"count": len(crosses)}, n=len(crosses), names=names)
-    if rsi:
-        hot = sum((f.rsi14 or 0) > 50 for f in rsi)
-        yield STRENGTH.say(day, "rsi", {"hot": hot, "cold": len(rsi) - hot}, hot=hot, cold=len(rsi) - hot)
-    if bands:
-        over = sum(f.price is not None and f.band_upper is not None and f.price > f.band_upper for f in bands)
-        inputs = {"over": over, "under": len(bands) - over}
-        yield BANDS.say(day, "bands", inputs, over=over, under=len(bands) - over)
-    if far:
-        yield STRETCHED.say(day, "far", {"count": len(far)}, n=len(far), names=(name(far[0]),))
-    if not (crosses or rsi or bands or far):
+    if crosses.count:
+        names = tuple(name(f) for f in crosses.first[:NAMES_SHOWN])
+        yield CROSSES.say(day, "crosses", {"count": crosses.count}, n=crosses.count, names=names)
+    if rsi.count:
+        cold = rsi.count - hot
+        yield STRENGTH.say(day, "rsi", {"hot": hot, "cold": cold}, hot=hot, cold=cold)
+    if bands.count:
+        under = bands.count - over
+        yield BANDS.say(day, "bands", {"over": over, "under": under}, over=over, under=under)
+    if far.count:
+        yield STRETCHED.say(day, "far", {"count": far.count}, n=far.count, names=(name(far.first[0]),))
+    if not (crosses.count or rsi.count or bands.count or far.count):
         yield QUIET.say(day, "signals", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evertick.reports.blocks import Sentence
-from evertick.reports.findings import Findings
+from evertick.reports.findings import Findings, Some
 from evertick.reports.rules import Rule
 from evertick.reports.values import name, provider
 
@@ -110,14 +110,14 @@ def freshness(findings: Findings) -> Iterator[Sentence]:
         elif source.state == "partial":
             trouble = True
             yield PARTIAL.say(day, source.name, inputs, source=provider(source.name))
-    missing = [f for f in findings.facts if f.price is None]
-    stale = [f for f in findings.facts if f.price is not None and not f.fresh]
-    second = [f for f in findings.facts if f.price is not None and f.fallback]
+    missing = Some.of(f for f in findings.facts if f.price is None)
+    stale = Some.of(f for f in findings.facts if f.price is not None and not f.fresh)
+    second = Some.of(f for f in findings.facts if f.price is not None and f.fallback)
     for rule, some in ((MISSING, missing), (STALE, stale), (FALLBACK, second)):
-        if some:
+        if some.count:
             trouble = trouble or rule is not FALLBACK
-            names = tuple(name(f) for f in some[:NAMES_SHOWN])
-            yield rule.say(day, rule.id, {"count": len(some)}, n=len(some), names=names)
+            names = tuple(name(f) for f in some.first[:NAMES_SHOWN])
+            yield rule.say(day, rule.id, {"count": some.count}, n=some.count, names=names)
     if not trouble:
         n = sum(source.state == "ok" for source in findings.sources)
         quotes = findings.quoted

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from evertick.model import Group
 from evertick.reports import landmarks
 from evertick.reports.blocks import Sentence
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Facts, Findings, extremes
 from evertick.reports.rules import Rule
 from evertick.reports.values import change, compact, level, name
 
@@ -93,8 +93,8 @@ def breadth(findings: Findings) -> Iterator[Sentence]:
         yield rule.say(findings.day, id_, inputs, name=name(f), up=int(up), down=int(down))
 
 
-def shares(findings: Findings) -> list[Facts]:
-    return [f for f in findings.of(Group.VIETNAM) if f.id not in landmarks.VIETNAM_INDICES]
+def shares(findings: Findings) -> Iterator[Facts]:
+    return (f for f in findings.of(Group.VIETNAM) if f.id not in landmarks.VIETNAM_INDICES)
 
 
 def most_traded(findings: Findings) -> Iterator[Sentence]:
@@ -106,9 +106,9 @@ def most_traded(findings: Findings) -> Iterator[Sentence]:
 
 
 def leaders(findings: Findings) -> Iterator[Sentence]:
-    moved = sorted((f for f in shares(findings) if f.change is not None), key=lambda f: (f.change or 0, f.id))
-    if len(moved) >= 5:
-        worst, best = moved[0], moved[-1]
+    moved = (f for f in shares(findings) if f.change is not None)
+    if (found := extremes(moved, lambda f: f.change)) is not None and found.count >= 5:
+        worst, best = found.least, found.most
         inputs = {"best": best.id, "high": best.change, "worst": worst.id, "low": worst.change}
         values = {"best": name(best), "high": change(best.change), "worst": name(worst), "low": change(worst.change)}
         yield SHARES.say(findings.day, "shares", inputs, **values)

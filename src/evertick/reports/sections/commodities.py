@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from evertick.model import Group
@@ -11,6 +12,9 @@ from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import market, money
 from evertick.reports.sections.world_indices import RETURNS, returns
 from evertick.reports.values import change, name, number, price
+
+SHOWN = 60
+"""Bars of the figure: the first in the order of the universe."""
 
 
 def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
@@ -25,12 +29,12 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     ]
     if said:
         yield Paragraph(said)
-    month = sorted((f for f in money.goods(findings) if f.ret_1m is not None), key=lambda f: (-(f.ret_1m or 0), f.id))
+    month = [f for f in islice(money.goods(findings), SHOWN) if f.ret_1m is not None]
     if len(month) > 1:
-        yield _bars(month)
-    members = list(findings.of(Group.COMMODITIES))
-    if members:
-        yield _table(members)
+        yield _bars(sorted(month, key=lambda f: (-(f.ret_1m or 0), f.id)))
+    members = findings.of(Group.COMMODITIES)
+    if (first := next(members, None)) is not None:
+        yield _table(chain((first,), members))
 
 
 def _bars(month: list[Facts]) -> Figure:
@@ -43,7 +47,7 @@ def _bars(month: list[Facts]) -> Figure:
     return Figure("commodities-month", "bars", Text("Commodities over one month"), label, {"items": items})
 
 
-def _table(members: list[Facts]) -> Table:
+def _table(members: Iterable[Facts]) -> Table:
     columns = (
         Column(Text("Commodity"), "name"),
         Column(Text("Price")),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterator, Sequence
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
 from evertick.reports.blocks import Card, Column, Figure, Name, Number, Paragraph, Section, Table, Text
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Facts, Findings, Some
 from evertick.reports.rules import crypto, market
 from evertick.reports.values import change, compact, name, percent, price, spark
 
@@ -32,9 +32,10 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         yield Paragraph(said)
     yield from _dominance(findings)
     yield from _gauge(findings)
-    coins = [f for f in findings.of(Group.CRYPTO) if f.id not in landmarks.SPECIAL]
-    if coins:
-        yield _table(sorted(coins, key=lambda f: (-(f.market_cap or 0), f.id))[:TOP])
+    coins = (f for f in findings.of(Group.CRYPTO) if f.id not in landmarks.SPECIAL)
+    largest = Some.of(coins, TOP, lambda f: f.market_cap or 0).first
+    if largest:
+        yield _table(largest)
 
 
 def _dominance(findings: Findings) -> Iterator[Figure]:
@@ -73,7 +74,7 @@ def _gauge(findings: Findings) -> Iterator[Figure]:
     yield Figure("crypto-mood", "gauge", Text("Fear & Greed, last 30 days"), label, data)
 
 
-def _table(coins: list[Facts]) -> Table:
+def _table(coins: Sequence[Facts]) -> Table:
     columns = (
         Column(Text("Rank")),
         Column(Text("Coin"), "name"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
+from itertools import chain
 from math import floor, log10
 from typing import Any
 
@@ -33,13 +34,12 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         yield _heatmap(findings, findings.strength)
     if findings.rates is not None:
         yield _crosses(findings.rates)
-    pairs = list(findings.of(Group.FX))
-    board = [f for f in pairs if f.instrument.currency == "VND"]
-    if board:
-        yield _board(board)
-    others = [f for f in pairs if f.instrument.currency != "VND"]
-    if others:
-        yield _pairs(others)
+    board = (f for f in findings.of(Group.FX) if f.instrument.currency == "VND")
+    if (first := next(board, None)) is not None:
+        yield _board(chain((first,), board))
+    others = (f for f in findings.of(Group.FX) if f.instrument.currency != "VND")
+    if (first := next(others, None)) is not None:
+        yield _pairs(chain((first,), others))
 
 
 def _heatmap(findings: Findings, matrix: Matrix) -> Figure:
@@ -79,7 +79,7 @@ def rate(value: float | None, units: int = 1) -> Number:
     return Number(cost, "decimal", max(0, min(4, DIGITS - 1 - floor(log10(cost)))))
 
 
-def _board(board: list[Facts]) -> Table:
+def _board(board: Iterable[Facts]) -> Table:
     columns = (
         Column(Text("Pair"), "name"),
         Column(Text("Price")),
@@ -91,7 +91,7 @@ def _board(board: list[Facts]) -> Table:
     return Table("currencies-dong", Text("Foreign money in dong"), columns, rows, brief=5)
 
 
-def _pairs(pairs: list[Facts]) -> Table:
+def _pairs(pairs: Iterable[Facts]) -> Table:
     columns = (Column(Text("Pair"), "name"), Column(Text("Price")), *RETURNS, Column(Text("52-week range"), "range"))
     rows = ((name(f), price(f), *returns(f), Number(f.position_52w)) for f in pairs)
     return Table("currencies-pairs", Text("Currency pairs and their returns"), columns, rows, brief=0)

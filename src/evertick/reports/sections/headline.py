@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from evertick.model import Group, SourceStatus
+from evertick.model import Group
 from evertick.reports import landmarks
 from evertick.reports.blocks import Banner, Card, Column, Figure, KeyPoints, Number, Section, Sentence, Table, Text
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Facts, Findings, Some
 from evertick.reports.rules import crypto, instrument, market, risk, sources
 from evertick.reports.values import STATES, change, name, price, provider
 from evertick.reports.written import Written
@@ -56,7 +57,7 @@ def candidates(findings: Findings) -> Iterator[Sentence]:
     day = findings.day
     told: set[str] = set()
 
-    def moved(*ids: str) -> Iterator[Sentence]:
+    def moved(ids: Iterable[str]) -> Iterator[Sentence]:
         for id_ in ids:
             f = findings.get(id_)
             if f is not None and id_ not in told and (sentence := instrument.move(f, day)) is not None:
@@ -64,24 +65,24 @@ def candidates(findings: Findings) -> Iterator[Sentence]:
                 yield sentence
 
     yield from market.direction(findings)
-    yield from moved("VNINDEX", "SPX")
+    yield from moved(("VNINDEX", "SPX"))
     yield from islice(chain(market.contrast(findings), market.leaders(findings)), 1)
     yield from crypto.capitalisation(findings)
     yield from risk.fear(findings)
-    yield from moved(*(f.id for f in unusual(findings)[:1]))
+    yield from moved(f.id for f in unusual(findings, 1))
     yield from market.against(findings, "VNINDEX", findings.of(Group.VIETNAM), Text("the Vietnamese shares"))
     yield from market.extremes(findings)
     yield from islice(crypto.mood(findings), 1)
     yield from market.dong(findings)
-    yield from moved("BTC", "GOLD", "WTI", "EURUSD")
-    yield from moved(*(f.id for f in findings.facts if f.price is not None and f.id not in landmarks.SPECIAL))
+    yield from moved(("BTC", "GOLD", "WTI", "EURUSD"))
+    yield from moved(f.id for f in findings.facts if f.price is not None and f.id not in landmarks.SPECIAL)
     yield from sources.freshness(findings)
 
 
-def unusual(findings: Findings) -> list[Facts]:
+def unusual(findings: Findings, most: int) -> Sequence[Facts]:
     """What moved most by its own measure (standard deviations), the most unusual first."""
-    found = [f for f in findings.facts if f.sigma is not None and f.fresh and abs(f.sigma) > instrument.BIG_SIGMA]
-    return sorted(found, key=lambda f: (-abs(f.sigma or 0), f.id))
+    found = (f for f in findings.facts if f.sigma is not None and f.fresh and abs(f.sigma) > instrument.BIG_SIGMA)
+    return Some.of(found, most, lambda f: abs(f.sigma or 0)).first
 
 
 def _sparks(shown: list[Facts]) -> Figure:
@@ -104,18 +105,26 @@ def _sources(findings: Findings) -> Table:
         "sources",
         Text("Where the numbers come from"),
         columns,
-        (_row(findings, source) for source in findings.sources),
+        rows(findings),
         brief=SOURCES,
     )
 
 
-def _row(findings: Findings, source: SourceStatus) -> tuple[Any, ...]:
-    own = [f for f in findings.facts if f.price is not None and f.source == source.name]
-    return (
-        Text("{name}", {"name": provider(source.name)}),
-        STATES.get(source.state) or Text("{name}", {"name": source.state}),
-        Number(len(own), "integer"),
-        source.last_success,
-        Number(sum(not f.fresh for f in own), "integer"),
-        Number(sum(f.fallback for f in own), "integer"),
-    )
+def rows(findings: Findings) -> Iterator[tuple[Any, ...]]:
+    quotes: Counter[str | None] = Counter()
+    stale: Counter[str | None] = Counter()
+    second: Counter[str | None] = Counter()
+    for f in findings.facts:
+        if f.price is not None:
+            quotes[f.source] += 1
+            stale[f.source] += not f.fresh
+            second[f.source] += f.fallback
+    for source in findings.sources:
+        yield (
+            Text("{name}", {"name": provider(source.name)}),
+            STATES.get(source.state) or Text("{name}", {"name": source.state}),
+            Number(quotes[source.name], "integer"),
+            source.last_success,
+            Number(stale[source.name], "integer"),
+            Number(second[source.name], "integer"),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterable, Iterator
 from math import sqrt
 from typing import Any
@@ -20,6 +21,8 @@ _INDICES = {
     "africa": Text("Indices, Middle East and Africa"),
 }
 _ELSE = Text("Indices, other")
+MOST = 600
+"""Tiles of a map."""
 SMALLEST, LARGEST = 0.3, 8.0
 """Tiles of coins, against a mean of 1: so small that it can still be seen, so large that it leaves room."""
 
@@ -32,7 +35,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     said = [*market.contrast(findings), *market.extremes(findings)]
     if said:
         yield Paragraph(said)
-    classes = tiles(findings)
+    total, classes = tiles(findings)
     if not classes:
         return
     flat = [f for _, members in classes for f in members]
@@ -45,6 +48,12 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         },
         plural="Map of {n} markets: {up} up, {down} down over one day.",
     )
+    if total > len(flat):
+        yield Text(
+            "The map shows {n} of {total} markets, the first of each class; the table below has all of them.",
+            {"n": len(flat), "total": total},
+            plural="The map shows {n} of {total} markets, the first of each class; the table below has all of them.",
+        )
     groups = [
         {
             "name": Name(title.msgid),
@@ -59,19 +68,37 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         Column(Text("Price")),
         Column(Text("1D"), "change"),
     )
-    rows = ((name(f), title, price(f), change(f.change)) for title, members in classes for f in members)
+    rows = (
+        (name(f), title, price(f), change(f.change))
+        for title, _ in classes
+        for f in findings.facts
+        if (found := _class(f)) is not None and found.msgid == title.msgid
+    )
     yield Table("map-rows", Text("The map as rows"), columns, rows, brief=0)
 
 
-def tiles(findings: Findings) -> list[tuple[Text, list[Facts]]]:
-    """Class (and region, for indices) to its members, in the order of the universe."""
+def tiles(findings: Findings) -> tuple[int, list[tuple[Text, list[Facts]]]]:
+    """How many markets there are, and each class (each region, for indices) with its first members, in the order of the universe.
+
+    As many in all as make a map that can be read: of more than `MOST`, each class keeps its share.
+    """
+    counts = Counter(title.msgid for title in map(_class, findings.facts) if title is not None)
+    total = sum(counts.values())
+    share = min(1.0, MOST / total) if total else 1.0
     found: dict[str, tuple[Text, list[Facts]]] = {}
     for f in findings.facts:
-        if f.change is None or f.id in landmarks.SPECIAL:
-            continue
-        title = _INDICES.get(f.instrument.region, _ELSE) if f.group is Group.INDICES else GROUPS[f.group]
-        found.setdefault(title.msgid, (title, []))[1].append(f)
-    return list(found.values())
+        title = _class(f)
+        if title is not None:
+            members = found.setdefault(title.msgid, (title, []))[1]
+            if len(members) < max(1, round(share * counts[title.msgid])):
+                members.append(f)
+    return total, list(found.values())
+
+
+def _class(f: Facts) -> Text | None:
+    if f.change is None or f.id in landmarks.SPECIAL:
+        return None
+    return _INDICES.get(f.instrument.region, _ELSE) if f.group is Group.INDICES else GROUPS[f.group]
 
 
 def weights(members: list[Facts]) -> list[float]:

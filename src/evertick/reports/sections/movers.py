@@ -27,7 +27,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     said = [
         *market.extremes(findings),
         *market.against(findings, "VNINDEX", findings.of(Group.VIETNAM), Text("the Vietnamese shares")),
-        *(s for f in unusual(findings)[:TOLD] if (s := instrument.move(f, findings.day)) is not None),
+        *(s for f in unusual(findings, TOLD) if (s := instrument.move(f, findings.day)) is not None),
     ]
     if said:
         yield Paragraph(said)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from evertick.model import Group
@@ -37,9 +38,10 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         yield _curve(tenors)
     if findings.spread is not None:
         yield _spread(findings.spread)
-    others = [f for f in findings.of(Group.RATES) if f.id not in landmarks.TENORS]
-    if tenors or others:
-        yield _table([*tenors, *others])
+    others = (f for f in findings.of(Group.RATES) if f.id not in landmarks.TENORS)
+    rows = chain(tenors, others)
+    if (first := next(rows, None)) is not None:
+        yield _table(chain((first,), rows))
 
 
 def term(months: int) -> Text:
@@ -80,7 +82,7 @@ def _spread(spread: Series) -> Figure:
     return Figure("rates-spread", "lines", caption, label, data)
 
 
-def _table(rows: list[Facts]) -> Table:
+def _table(rows: Iterable[Facts]) -> Table:
     columns = (
         Column(Text("Tenor"), "name"),
         Column(Text("Today")),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from evertick.model import Group
@@ -38,9 +39,11 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     ]
     if said:
         yield Paragraph(said)
-    gauges = [f for f in findings.of(Group.VOLATILITY) if f not in leading]
-    if leading or gauges:
-        yield _table([*leading, *gauges])
+    known = {f.id for f in leading}
+    gauges = (f for f in findings.of(Group.VOLATILITY) if f.id not in known)
+    rows = chain(leading, gauges)
+    if (first := next(rows, None)) is not None:
+        yield _table(chain((first,), rows))
     if findings.correlation is not None:
         yield _heatmap(findings)
     for series in findings.falls:
@@ -50,7 +53,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
             break
 
 
-def _table(rows: list[Facts]) -> Table:
+def _table(rows: Iterable[Facts]) -> Table:
     columns = (
         Column(Text("Market"), "name"),
         Column(Text("Price")),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator
 from typing import Any
 
 from evertick.reports import landmarks
 from evertick.reports.blocks import Card, Column, Number, Paragraph, Section, Table, Text
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Facts, Findings, Some
 from evertick.reports.rules import market, signals
 from evertick.reports.rules.instrument import OVERBOUGHT, OVERSOLD, STRETCHED
 from evertick.reports.values import GROUPS, change, level, name, number, percent, price, spark
@@ -23,13 +23,16 @@ def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
 
 
 def _blocks(findings: Findings) -> Iterator[Any]:
-    known = [f for f in findings.facts if f.price is not None and f.id not in landmarks.SPECIAL and _moves(f)]
-    crosses = _strongest(known, lambda f: None if f.cross is None else 10 - abs(f.cross))
-    extremes = _strongest(known, lambda f: abs(f.sigma or 0) if f.new_52w else None)
-    rsi = _strongest(known, lambda f: _beyond(f.rsi14, OVERSOLD, OVERBOUGHT))
-    bands = _strongest(known, _outside)
-    far = _strongest(known, lambda f: abs(f.z60) if f.z60 is not None and abs(f.z60) > STRETCHED else None)
-    yield Paragraph([*signals.summary(findings, crosses, rsi, bands, far), *market.extremes(findings)])
+    hot = over = 0
+    kinds = [Strongest(strength) for strength in (_crossed, _extreme, _strained, _outside, _far)]
+    for f in findings.facts:
+        if f.price is None or f.id in landmarks.SPECIAL or not _moves(f):
+            continue
+        strained, outside = [kind.look(f) for kind in kinds][2:4]
+        hot += strained and (f.rsi14 or 0) > 50
+        over += outside and f.price > (f.band_upper or 0)
+    crosses, extremes, rsi, bands, far = (kind.some() for kind in kinds)
+    yield Paragraph([*signals.summary(findings, crosses, rsi, hot, bands, over, far), *market.extremes(findings)])
     yield from _table(
         "crosses",
         Text("Averages crossed within five sessions"),
@@ -77,10 +80,48 @@ def _moves(f: Facts) -> bool:
     return f.vol60 is None or f.vol60 >= LEAST_VOLATILITY
 
 
-def _strongest(known: Sequence[Facts], strength: Callable[[Facts], float | None]) -> list[Facts]:
-    """Those with a strength, the largest first; ties by id."""
-    found = [(-s, f.id, f) for f in known if (s := strength(f)) is not None]
-    return [f for _, _, f in sorted(found, key=lambda one: one[:2])]
+class Strongest:
+    """Keeps the `MOST` that have the greatest strength, ties by id, and counts all that have any."""
+
+    def __init__(self, strength: Callable[[Facts], float | None]) -> None:
+        self._strength = strength
+        self._kept: list[tuple[float, str, Facts]] = []
+        self._count = 0
+
+    def look(self, f: Facts) -> bool:
+        """Whether it has any."""
+        strength = self._strength(f)
+        if strength is None:
+            return False
+        self._count += 1
+        self._kept.append((-strength, f.id, f))
+        if len(self._kept) >= 4 * MOST:
+            self._thin()
+        return True
+
+    def some(self) -> Some:
+        self._thin()
+        return Some(self._count, [f for _, _, f in self._kept])
+
+    def _thin(self) -> None:
+        self._kept.sort(key=lambda one: one[:2])
+        del self._kept[MOST:]
+
+
+def _crossed(f: Facts) -> float | None:
+    return None if f.cross is None else 10 - abs(f.cross)
+
+
+def _extreme(f: Facts) -> float | None:
+    return abs(f.sigma or 0) if f.new_52w else None
+
+
+def _strained(f: Facts) -> float | None:
+    return _beyond(f.rsi14, OVERSOLD, OVERBOUGHT)
+
+
+def _far(f: Facts) -> float | None:
+    return abs(f.z60) if f.z60 is not None and abs(f.z60) > STRETCHED else None
 
 
 def _beyond(value: float | None, low: float, high: float) -> float | None:
@@ -100,12 +141,12 @@ def _outside(f: Facts) -> float | None:
 def _table(
     id_: str,
     caption: Text,
-    found: Sequence[Facts],
+    found: Some,
     own: tuple[Column, Column],
     sign: Callable[[Facts], Text],
     values: Callable[[Facts], tuple[Number, Number]],
 ) -> Iterator[Table]:
-    if not found:
+    if not found.count:
         return
     columns = (
         Column(Text("Market"), "name"),
@@ -116,5 +157,5 @@ def _table(
         *own,
         Column(Text("Recent"), "spark"),
     )
-    rows = ((name(f), GROUPS[f.group], sign(f), price(f), change(f.change), *values(f), spark(f)) for f in found[:MOST])
+    rows = ((name(f), GROUPS[f.group], sign(f), price(f), change(f.change), *values(f), spark(f)) for f in found.first)
     yield Table(f"technical-{id_}", caption, columns, rows, brief=0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterator, Sequence
 from typing import Any
 
 from evertick.model import Group
 from evertick.reports import landmarks
 from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
-from evertick.reports.findings import Facts, Findings
+from evertick.reports.findings import Facts, Findings, Some
 from evertick.reports.rules import instrument, market, vietnam
 from evertick.reports.values import SESSIONS, change, compact, level, name, number, price, spark
+
+SHARES = 200
+"""Rows of the leading shares; every one has its card."""
 
 
 def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
@@ -33,9 +36,9 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     yield from _advances(indices)
     if indices:
         yield _indices(indices)
-    shares = vietnam.shares(findings)
+    shares = Some.of(vietnam.shares(findings), SHARES, lambda f: f.turnover or 0).first
     if shares:
-        yield _shares(sorted(shares, key=lambda f: (-(f.turnover or 0), f.id)))
+        yield _shares(shares)
 
 
 def _session(findings: Findings) -> Iterator[Figure]:
@@ -116,7 +119,7 @@ def _indices(indices: list[Facts]) -> Table:
     return Table("vietnam-indices", Text("The Vietnamese indices"), columns, rows)
 
 
-def _shares(shares: list[Facts]) -> Table:
+def _shares(shares: Sequence[Facts]) -> Table:
     columns = (
         Column(Text("Share"), "name"),
         Column(Text("Price")),

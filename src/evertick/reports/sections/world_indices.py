@@ -34,8 +34,8 @@ def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
 
 
 def _blocks(findings: Findings) -> Iterator[Any]:
-    members = list(findings.of(Group.INDICES))
-    sectors = [f for f in findings.of(Group.SECTORS) if f.id in landmarks.SECTORS]
+    members = findings.of(Group.INDICES)
+    sectors = (f for f in findings.of(Group.SECTORS) if f.id in landmarks.SECTORS)
     said = [
         *market.direction(findings),
         *market.leaders(findings),
@@ -55,7 +55,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         Column(Text("52-week range"), "range"),
         Column(Text("RSI 14")),
     )
-    rows = [f for f in members if f.id not in landmarks.SPECIAL]
+    rows = (f for f in findings.of(Group.INDICES) if f.id not in landmarks.SPECIAL)
     yield Table("indices-table", Text("World indices and their returns"), columns, (_row(f) for f in rows), brief=15)
 
 
