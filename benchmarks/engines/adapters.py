@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 REDIS, DATABASE, LOG = (os.environ.get(name, "") for name in ("REDIS_URL", "DATABASE_URL", "TRIAL_LOG"))

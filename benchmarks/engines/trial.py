@@ -122,7 +122,8 @@ def trial(python: str, engine: str, folder: Path) -> dict[str, Any]:
         found: dict[str, Any] = {"engine": engine, "store": "Redis" if engine in ON_REDIS else "PostgreSQL"}
         with bench.worker(1) as first:
             time.sleep(3)
-            if not bench.wait(lambda one=bench.enqueue(1, 0): bench.ended(one)):
+            one = bench.enqueue(1, 0)
+            if not bench.wait(lambda: bench.ended(one)):
                 return found | {"problem": bench.said.read_text(errors="replace")[-400:] or "its first job never ran"}
             time.sleep(3)
             found["idle_rss_mb"] = round(rss_of_tree(first.pid) / (1 << 20), 1)
