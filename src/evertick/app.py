@@ -283,17 +283,19 @@ async def run_server(
     clock: Clock | None = None,
     poll_s: float = POLL_S,
     opened: Callable[[Server], None] = lambda server: None,
+    restart: asyncio.Event | None = None,
 ) -> socket | None:
     """Serve until SIGINT or SIGTERM. ``announce`` is told the address when the server is ready, ``opened`` gets the server.
 
     With ``may_restart`` it also ends when memory is to be freed by a restart: then it returns the socket, which still listens,
-    for the process that comes next. ``restarts`` are the earlier ones.
+    for the process that comes next. ``restarts`` are the earlier ones. Whoever sets ``restart`` asks for one as well.
     """
     from evertick.web.serve import address as address_of
     from evertick.web.serve import bind, serve
 
     check(settings)
-    restart = asyncio.Event() if may_restart else None
+    if restart is None and may_restart:
+        restart = asyncio.Event()
     again = False
     with bind(settings.host, settings.port) as listening:
         url = address_of(listening)

@@ -4,8 +4,8 @@
 
 ``FILE`` holds JSON: ``settings`` (of `evertick.settings`), ``start`` (ISO 8601; null: the system's clock), ``at`` (seconds
 after ``start`` at which this process begins) and ``poll_s``. Orders come as lines of JSON on the standard input and are
-answered by one line each on the standard output; the first line, without an order, says that the server is ready. When the
-input closes, the server stops.
+answered by one line each on the standard output; the first line, without an order, says that the server is ready, and again
+after the order to restart in place. When the input closes, the server stops.
 
 The parts of the server are all the real ones. Nothing of the soak's readers, tapes and faults is in this process.
 """
@@ -19,12 +19,14 @@ import signal
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from evertick import logs, settings
 from evertick.app import Server, run_server
 from evertick.memory.gauge import peak_rss
 from evertick.soak.clock import VirtualClock
+from evertick.web.serve import hand_over
 
 LOOPS = frozenset({"memory watch", "runner", "scheduler"})
 """The tasks of the server that sleep by the clock when there is nothing to do; each run is awaited beside them."""
@@ -43,13 +45,17 @@ class Child:
         self.server: Server | None = None
         self.url = ""
         self.orders: asyncio.Task[None] | None = None
+        self.restart = asyncio.Event()
 
-    async def run(self) -> None:
-        await run_server(
-            self.settings, clock=self.clock, poll_s=self.poll_s, announce=self.ready, opened=self.opened
+    async def run(self) -> socket | None:
+        """Returns the socket, which still listens, when the server is to begin anew in this process."""
+        listening = await run_server(
+            self.settings, clock=self.clock, poll_s=self.poll_s, announce=self.ready, opened=self.opened,
+            restart=self.restart,
         )  # fmt: skip
         if self.orders is not None:
             self.orders.cancel()
+        return listening
 
     def opened(self, server: Server) -> None:
         self.server = server
@@ -61,7 +67,9 @@ class Child:
     async def _obey(self) -> None:
         lines = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        # a copy, which is closed with the loop: the program that takes this one's place still has its orders to hear
+        orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), orders)
         _say({"url": self.url, "pid": os.getpid(), **self.status()})
         async for line in lines:
             order = json.loads(line)
@@ -70,6 +78,9 @@ class Child:
                     await self._advance(order["to"] - self.behind)
                 elif order["do"] == "shift" and self.clock is not None:
                     self.clock.shift(order["by"])
+                elif order["do"] == "restart":
+                    self.restart.set()
+                    return
             except TimeoutError:
                 _say({"error": f"not at rest within {SETTLE_WITHIN_S:g} s", "waiting": sorted(self._awaited())})
                 continue
@@ -90,6 +101,14 @@ class Child:
         assert self.server is not None
         return {*LOOPS, *(slot.id for slot in self.server.runner.running)}
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the soak began."""
+        assert self.server is not None
+        if self.clock is not None:
+            return self.behind + self.clock.passed
+        return self.behind + (self.server.clock.now() - self.server.watch.started).total_seconds()
+
     def status(self) -> dict[str, Any]:
         """Bytes and counts; ``at`` in seconds since the soak began."""
         assert self.server is not None
@@ -98,11 +117,8 @@ class Child:
         runs: dict[str, dict[str, int]] = {}
         for (job, outcome), count in server.keeper.runs.items():
             runs.setdefault(job, {})[outcome] = count
-        passed = (
-            self.clock.passed if self.clock is not None else (server.clock.now() - server.watch.started).total_seconds()
-        )
         return {
-            "at": self.behind + passed,
+            "at": self.passed,
             "rss": sample.rss,
             "peak": peak_rss(),
             "heap": sample.heap,
@@ -123,10 +139,14 @@ def _say(answer: dict[str, Any]) -> None:
 def main(file: str) -> None:
     import uvloop
 
-    child = Child(json.loads(Path(file).read_text()))
+    given = json.loads(Path(file).read_text())
+    child = Child(given)
     logs.configure(child.settings.log_format, child.settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(child.run())
+        listening = runner.run(child.run())
+    if listening is not None:
+        Path(file).write_text(json.dumps({**given, "at": child.passed}))
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **hand_over(listening)})
 
 
 if __name__ == "__main__":

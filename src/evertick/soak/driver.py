@@ -19,8 +19,9 @@ from evertick.errors import EvertickError, ServerEnded, SoakError
 from evertick.model import SystemClock
 from evertick.settings import Settings
 from evertick.simulator.process import simulator
+from evertick.soak.disk import Disk
 from evertick.soak.machine import machine, versions
-from evertick.soak.plan import DAY_S, START, Plan, described, settings_of
+from evertick.soak.plan import DAY_S, Plan, described, settings_of
 from evertick.soak.readers import Readers
 from evertick.soak.recorder import Recorder
 from evertick.soak.servers import Server, postgres_server, redis_server
@@ -71,6 +72,7 @@ class Scene:
     recorder: Recorder
     servers: dict[str, Server]
     """Started by the soak, by ``postgresql`` and ``redis``: to be killed, stopped and started again."""
+    disk: Disk | None = None
     notes: list[str] = field(default_factory=list)
     injuries: list[Injury] = field(default_factory=list)
 
@@ -144,6 +146,8 @@ class Surroundings:
     redis_url: str | None
     servers: dict[str, Server]
     """The soak's own, by ``postgresql`` and ``redis``."""
+    disk: Disk | None = None
+    """Of the database, where it may become full."""
 
 
 @asynccontextmanager
@@ -153,13 +157,15 @@ async def surroundings(plan: Plan, folder: Path) -> AsyncIterator[Surroundings]:
     database = None if plan.database == "sqlite" else plan.database
     redis = None if plan.board == "embedded" else plan.board
     async with AsyncExitStack() as stack:
+        if (disk := _disk(plan, folder)) is not None:
+            stack.enter_context(disk)
         for name, chosen, start in (
             ("postgresql", database, postgres_server),
             ("redis", redis, redis_server),
         ):
             if chosen == name:
                 place = folder / name
-                place.mkdir(parents=True)
+                place.mkdir(parents=True, exist_ok=True)
                 opened = start(place)
                 servers[name] = await asyncio.to_thread(opened.__enter__)
                 stack.push_async_callback(asyncio.to_thread, opened.__exit__, None, None, None)
@@ -169,7 +175,18 @@ async def surroundings(plan: Plan, folder: Path) -> AsyncIterator[Surroundings]:
             await _refuse_used(database)
         if "redis" in servers:
             redis = f"redis://127.0.0.1:{servers['redis'].port}/0"
-        yield Surroundings(database, redis, servers)
+        yield Surroundings(database, redis, servers, disk)
+
+
+def _disk(plan: Plan, folder: Path) -> Disk | None:
+    """For the database, if it is to run full."""
+    if not plan.faults or plan.database not in ("sqlite", "postgresql"):
+        return None
+    if plan.database == "sqlite":
+        return Disk(folder / "data", limits_files=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(folder.stat().st_mode | 0o011)  # the user of PostgreSQL passes through
+    return Disk(folder / "postgresql", limits_files=False)
 
 
 async def _refuse_used(url: str) -> None:
@@ -191,7 +208,7 @@ async def opened(
 ) -> AsyncIterator[Scene]:
     """Simulator and server started, the server ready."""
     beside = beside or Beside()
-    start = START if plan.real_s is None else None
+    start = plan.start if plan.real_s is None else None
     file = None if own.universe is None else own.universe.resolve()
     async with AsyncExitStack() as stack:
         await beside.prepare(folder / "data")
@@ -206,7 +223,17 @@ async def opened(
         stage = await stack.enter_async_context(Stage(folder, settings, start=start))
         readers = await stack.enter_async_context(Readers(lambda: stage.url, plan.seed, tuple(settings["locales"])))
         url = around.database_url or f"sqlite:///{folder / 'data' / 'evertick.db'}"
-        yield Scene(plan, folder, upstream, url, stage, readers, Recorder(start or datetime.now(UTC)), around.servers)
+        yield Scene(
+            plan,
+            folder,
+            upstream,
+            url,
+            stage,
+            readers,
+            Recorder(start or datetime.now(UTC)),
+            around.servers,
+            around.disk,
+        )
 
 
 async def _led(url: str, name: str, beside: Beside) -> str:

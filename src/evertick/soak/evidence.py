@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.exc import DatabaseError
 
 from evertick.archive.database import is_sqlite, sync_engine
@@ -104,29 +103,51 @@ def read(url: str, *, since: datetime | None = None, sound: Collection[str] = ()
         engine.dispose()
 
 
-def state_of(url: str, job: str) -> str | None:
-    """``draft`` while a report of a leased slot has stored pieces, ``leased`` while the newest lease of the job runs."""
-    with _looking(url) as connection:
+class Watcher:
+    """Looks at the ledger many times a second. Blocking, each look for less than a millisecond."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = sync_engine(url)
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Watcher:
+        self._connection = self._engine.connect()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+    def state_of(self, job: str) -> str | None:
+        """``draft`` while a leased slot of the job has stored pieces of a report, else ``leased`` while it has a lease."""
         held = select(slots.c.id, slots.c.token).where(slots.c.job == job, slots.c.state == "leased")
-        found = connection.execute(held).first()
+        found = self._first(held)
         if found is None:
             return None
         begun = (
             select(reports.c.id)
             .join(report_parts, report_parts.c.report == reports.c.id)
             .where(reports.c.slot == found.id, reports.c.token == found.token, reports.c.state == "draft")
+            .limit(1)
         )
-        return "draft" if connection.execute(begun).first() else "leased"
+        return "draft" if self._first(begun) is not None else "leased"
 
+    def waiting(self, now: datetime) -> list[str]:
+        """Slots that are leased, or are due by ``now`` or for another try."""
+        open_ = or_(
+            slots.c.state == "leased", (slots.c.state == "due") & ((slots.c.due <= now) | (slots.c.attempts > 0))
+        )
+        connection = self._connection
+        assert connection is not None
+        with connection.begin():
+            return [*connection.scalars(select(slots.c.id).where(open_).order_by(slots.c.due))]
 
-@contextmanager
-def _looking(url: str) -> Iterator[Connection]:
-    engine = sync_engine(url)
-    try:
-        with closing(engine.connect()) as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    def _first(self, query: Any) -> Any:
+        connection = self._connection
+        assert connection is not None
+        with connection.begin():
+            return connection.execute(query).first()
 
 
 def _slots(connection: Connection, since: datetime | None) -> list[SlotRow]:

@@ -11,11 +11,14 @@ from typing import Any
 from evertick import universe
 from evertick.settings import Settings
 from evertick.simulator import base_urls
+from evertick.soak.faults import SETTINGS, ZONE
 from evertick.sources.listing import sources
 
 DAY_S = 86_400.0
 START = datetime(2026, 10, 12, tzinfo=UTC)
 """A Monday; thirty days from here summer time ends in Europe and in America."""
+EVE = datetime(2026, 10, 24, 12, tzinfo=UTC)
+"""Half a day before summer time ends in Europe."""
 LOOK_S = 60.0
 """Between two looks of the server at its memory, on a virtual clock."""
 SPREAD = 0.2
@@ -42,6 +45,11 @@ class Plan:
     """``sqlite``, ``postgresql`` (one of the soak's own) or the URL of one that runs."""
     board: str = "embedded"
     """``embedded``, ``redis`` (one of the soak's own) or the URL of one that runs."""
+
+    @property
+    def start(self) -> datetime:
+        """Of the virtual time. With faults summer time is to end within the soak, also within one of a day."""
+        return EVE if self.faults and self.days < 14 else START
 
     @property
     def length_s(self) -> float:
@@ -92,6 +100,8 @@ def settings_of(
     }
     if plan.real_s is None:
         made["memory_every"] = LOOK_S
+    if plan.faults:
+        made |= {**SETTINGS, "timezone": ZONE, "report_every": _times(plan.reports)}
     if own.memory_limit is not None:
         made["memory_limit"] = own.memory_limit
     if database_url is not None:
@@ -101,6 +111,12 @@ def settings_of(
     if (chosen := _universe(plan, own, folder)) is not None:
         made["universe"] = str(chosen)
     return made
+
+
+def _times(reports: int) -> str:
+    """So many times of day, one of them within the hour that comes twice or never when the clocks change."""
+    minutes = sorted((151 + n * 1440 // max(1, reports)) % 1440 for n in range(max(1, reports)))
+    return ",".join(f"{m // 60:02}:{m % 60:02}" for m in minutes)
 
 
 def _universe(plan: Plan, own: Settings, folder: Path) -> Path | None:

@@ -86,9 +86,14 @@ class Readers:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """All of them at once, as at night; the next step brings others."""
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        self._open.clear()
         for wire in self._wires:
             wire.close()
 

@@ -18,7 +18,7 @@ from evertick.archive.migrate import upgrade
 from evertick.jobs.schedule import parse
 from evertick.model import PartMeta, ReportMeta, Slot, SlotState
 from evertick.soak.checks import BOUNDS, LATE, Finding, examined, kept, run_to_end_again, tally
-from evertick.soak.evidence import Evidence, read, state_of
+from evertick.soak.evidence import Evidence, Watcher, read
 
 START = datetime(2026, 10, 24, 22, tzinfo=UTC)
 NIGHT = timedelta(hours=6)
@@ -196,16 +196,20 @@ async def test_sound_reports_are_not_read_again(lived: Lived) -> None:
     assert examined(read(lived.url, sound=ids), lived.clock.time)["half reports visible"] is True
 
 
-async def test_the_state_of_a_job_is_seen_from_outside(lived: Lived) -> None:
-    assert state_of(lived.url, "report") is None
-    ledger = lived.archive.ledger
-    await ledger.submit("default", "report", {}, lived.clock.time)
-    slot = await ledger.claim("w", {("default", "report"): 4}, lived.clock.time, 30)
-    assert slot is not None
-    assert state_of(lived.url, "report") == "leased"
-    report = await lived.archive.reports.draft(slot, ["en"], lived.clock.time)
-    await lived.archive.reports.write(report, slot.token, "html", 0, b"some")
-    assert state_of(lived.url, "report") == "draft"
+async def test_what_runs_and_waits_is_seen_from_outside(lived: Lived) -> None:
+    ledger, now = lived.archive.ledger, lived.clock.time
+    with Watcher(lived.url) as watcher:
+        assert watcher.state_of("report") is None
+        assert watcher.waiting(now) == []
+        submitted = await ledger.submit("default", "report", {}, now)
+        assert watcher.waiting(now) == [submitted.id]
+        slot = await ledger.claim("w", {("default", "report"): 4}, now, 30)
+        assert slot is not None
+        assert watcher.state_of("report") == "leased"
+        assert watcher.waiting(now) == [slot.id]
+        report = await lived.archive.reports.draft(slot, ["en"], now)
+        await lived.archive.reports.write(report, slot.token, "html", 0, b"some")
+        assert watcher.state_of("report") == "draft"
 
 
 async def test_a_run_that_was_done_again_is_counted_and_allowed(lived: Lived) -> None:

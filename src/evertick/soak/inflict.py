@@ -1,0 +1,256 @@
+"""How each fault is made. Each function hurts, and returns what puts it right again.
+
+The kinds are those of `evertick.soak.faults`; a kind that is over as soon as it has come has nothing to put right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from evertick.errors import NoAnswer, SoakError
+from evertick.soak.disk import Disk
+from evertick.soak.evidence import Watcher
+from evertick.soak.faults import LEASE_S, MAX_RUN_S, Fault
+from evertick.soak.proxy import Proxy
+from evertick.soak.servers import Server
+from evertick.soak.stage import Stage
+from evertick.soak.wire import Wire, post
+
+Undo = Callable[[], Awaitable[None]]
+
+CLOCK_S = 7200.0
+STALLED_S = 4.0
+"""Real seconds: nobody's patience ends by the virtual clock."""
+SLOW_S: Mapping[str, float] = {"providers": 0.3, "redis": 0.03, "database": 0.01}
+UNDER_WAY_S = 60.0
+_LOOK_S = 0.003
+
+
+class Ground(Protocol):
+    """What can be hurt."""
+
+    @property
+    def stage(self) -> Stage: ...
+    @property
+    def simulator(self) -> str: ...
+    @property
+    def database_url(self) -> str: ...
+    @property
+    def servers(self) -> Mapping[str, Server]: ...
+    @property
+    def disk(self) -> Disk | None: ...
+
+
+@dataclass
+class Hurt:
+    """``put_back`` counts how often a wall clock was set backwards."""
+
+    what: str
+    undo: Undo | None = None
+    by_itself: asyncio.Task[None] | None = None
+    """Ends the fault in real time, where the virtual clock stands still because of it."""
+
+
+@dataclass
+class Inflict:
+    ground: Ground
+    proxies: Mapping[str, Proxy]
+    put_back: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    async def __call__(self, fault: Fault) -> Hurt:
+        name = fault.kind.replace(" ", "_")
+        work: Callable[[Mapping[str, Any]], Awaitable[Hurt]] = getattr(self, f"_{name}")
+        return await work(fault.given)
+
+    # --- providers and networks --------------------------------------------------------------------------------------
+
+    async def _rules(self, rules: list[str], what: str) -> Hurt:
+        await post(self.ground.simulator, "/control/faults", {"faults": rules})
+
+        async def undo() -> None:
+            await post(self.ground.simulator, "/control/faults", {"faults": []})
+
+        return Hurt(what, undo)
+
+    async def _providers_wrong(self, given: Mapping[str, Any]) -> Hurt:
+        kinds = ", ".join(sorted(rule.partition("=")[2].partition(":")[0] for rule in given["rules"]))
+        return await self._rules([*given["rules"]], f"answers with {kinds}")
+
+    async def _providers_slow(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._providers_wrong(given)
+
+    async def _providers_down(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._rules(["all=503"], "every answer is 503")
+
+    async def _network_cut(self, given: Mapping[str, Any]) -> Hurt:
+        proxy = self.proxies[given["path"]]
+        proxy.cut()
+        return Hurt(f"to the {given['path']}", _soon(proxy.heal))
+
+    async def _network_stalled(self, given: Mapping[str, Any]) -> Hurt:
+        proxy = self.proxies[given["path"]]
+        proxy.stall()
+
+        async def end() -> None:
+            await asyncio.sleep(STALLED_S)
+            proxy.heal()
+
+        # A database that says nothing is waited for, and while somebody waits the virtual clock stands.
+        return Hurt(f"to the {given['path']}, for {STALLED_S:g} s", by_itself=asyncio.create_task(end()))
+
+    async def _network_slow(self, given: Mapping[str, Any]) -> Hurt:
+        proxy, delay = self.proxies[given["path"]], SLOW_S[given["path"]]
+        proxy.delay(delay)
+        return Hurt(f"to the {given['path']}, {delay:g} s each way", _soon(proxy.heal))
+
+    # --- Redis, PostgreSQL, the disk ---------------------------------------------------------------------------------
+
+    async def _server(self, name: str, end: Callable[[Server], None], what: str) -> Hurt:
+        server = self.ground.servers[name]
+        await asyncio.to_thread(end, server)
+
+        async def undo() -> None:
+            await asyncio.to_thread(server.start)
+
+        return Hurt(what, undo)
+
+    async def _redis_killed(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._server("redis", Server.kill, "kill -9")
+
+    async def _redis_stopped(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._server("redis", Server.stop, "SIGTERM")
+
+    async def _postgresql_killed(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._server("postgresql", Server.kill, "kill -9")
+
+    async def _postgresql_stopped(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._server("postgresql", Server.stop, "SIGINT (fast)")
+
+    async def _disk_full(self, given: Mapping[str, Any]) -> Hurt:
+        disk = self.ground.disk
+        assert disk is not None
+        disk.pid = self.ground.stage.pid
+        await asyncio.to_thread(disk.fill)
+
+        async def undo() -> None:
+            await asyncio.to_thread(disk.empty)
+            # PostgreSQL ends itself when its log finds no room; somebody starts it again once there is some.
+            for server in self.ground.servers.values():
+                if server.process is not None and server.process.poll() is not None:
+                    self.notes.append(f"{server.name} ended by itself on a full disk and was started again")
+                    await asyncio.to_thread(server.start)
+
+        return Hurt(disk.way, undo)
+
+    # --- clocks ------------------------------------------------------------------------------------------------------
+
+    async def _shift(self, by: float, what: str) -> Hurt:
+        await self.ground.stage.shift(by)
+        pid = self.ground.stage.pid
+        self.put_back += 1  # now, or when it is put right
+
+        async def undo() -> None:
+            if self.ground.stage.pid == pid:  # a new process has the right time anyhow
+                await self.ground.stage.shift(-by)
+
+        return Hurt(what, undo)
+
+    async def _clock_ahead(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._shift(CLOCK_S, f"{CLOCK_S / 3600:+g} h")
+
+    async def _clock_behind(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._shift(-CLOCK_S, f"{-CLOCK_S / 3600:+g} h")
+
+    async def _summer_time(self, given: Mapping[str, Any]) -> Hurt:
+        return Hurt(f"in {self.ground.stage.settings['timezone']}", _soon(lambda: None))
+
+    # --- the process -------------------------------------------------------------------------------------------------
+
+    async def _refresh_killed(self, given: Mapping[str, Any]) -> Hurt:
+        stage, proxy = self.ground.stage, self.proxies["providers"]
+        proxy.stall()  # so that it is still under way when it is killed
+        try:
+            async with self._under_way("refresh_indices", "/api/v1/indices/refresh", ("leased",)):
+                await stage.kill()
+        finally:
+            proxy.heal()
+        await stage.start()
+        return Hurt("kill -9")
+
+    async def _report_killed(self, given: Mapping[str, Any]) -> Hurt:
+        async with self._report():
+            await self.ground.stage.kill()
+        await self.ground.stage.start()
+        return Hurt("kill -9")
+
+    async def _report_cancelled(self, given: Mapping[str, Any]) -> Hurt:
+        async with self._report():
+            code = await self.ground.stage.stop()
+        await self.ground.stage.start()
+        return Hurt(f"SIGTERM, exit code {code}")
+
+    async def _run_too_long(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._stopped(MAX_RUN_S + 1.0)
+
+    async def _slept(self, given: Mapping[str, Any]) -> Hurt:
+        return await self._stopped(LEASE_S + 1.0)
+
+    async def _stopped(self, seconds: float) -> Hurt:
+        async with self._report():
+            os.kill(self.ground.stage.pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                os.kill(self.ground.stage.pid, signal.SIGCONT)
+        return Hurt(f"SIGSTOP for {seconds:g} s")
+
+    async def _server_stopped(self, given: Mapping[str, Any]) -> Hurt:
+        code = await self.ground.stage.stop()
+        await self.ground.stage.start()
+        return Hurt(f"SIGTERM, exit code {code}")
+
+    async def _server_restarted(self, given: Mapping[str, Any]) -> Hurt:
+        await self.ground.stage.renew()
+        return Hurt("in place, the same process id")
+
+    @asynccontextmanager
+    async def _report(self) -> AsyncIterator[None]:
+        async with self._under_way("report", "/api/v1/reports", ("draft",)):
+            yield
+
+    @asynccontextmanager
+    async def _under_way(self, job: str, path: str, states: tuple[str, ...]) -> AsyncIterator[None]:
+        """Ask for a run and enter the block in its midst. Raises `SoakError` if it never gets there."""
+        stage = self.ground.stage
+
+        async def ask() -> None:
+            with suppress(NoAnswer):  # whoever asks for something to be killed waits for no answer
+                async with Wire(stage.url) as wire:
+                    await wire.ask("POST", path, {"Connection": "close"}, {}, body=True)
+
+        asking = asyncio.create_task(ask())
+        try:
+            with Watcher(self.ground.database_url) as watcher:
+                async with asyncio.timeout(UNDER_WAY_S):
+                    while watcher.state_of(job) not in states:  # noqa: ASYNC110 - it happens in another process
+                        await asyncio.sleep(_LOOK_S)
+            yield
+        except TimeoutError:
+            raise SoakError(f"no run of '{job}' was seen under way within {UNDER_WAY_S:g} s") from None
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+
+def _soon(call: Callable[[], object]) -> Undo:
+    async def undo() -> None:
+        call()
+
+    return undo

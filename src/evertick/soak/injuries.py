@@ -1,0 +1,230 @@
+"""The faults of a soak as they are played: begun when it is their time, lifted, recovered from, and examined.
+
+    idle ──its time──▶ hurting ──its time is over──▶ recovering ──well again──▶ examined, idle
+
+Between two states the soak goes on as ever, readers included. A server is well again when it is ready, a refresh has come
+through since, no more sources fail than before the first fault, and nothing waits to be tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from evertick.errors import NoAnswer, SoakError
+from evertick.soak import checks, evidence
+from evertick.soak.checks import Finding
+from evertick.soak.driver import Beside, Scene
+from evertick.soak.faults import KINDS, Fault, clock_changes, plan
+from evertick.soak.inflict import Hurt, Inflict
+from evertick.soak.proxy import Proxy
+from evertick.soak.stage import Status
+from evertick.soak.tape import Injury
+from evertick.soak.wire import Wire
+
+PATHS: Mapping[str, str] = {"simulator": "providers", "redis": "redis", "postgresql": "database"}
+WELL_WITHIN_S = 14_400.0
+"""Of virtual time after a fault was lifted: providers that refused for long are asked again only after a while."""
+QUIET_WITHIN_S = 10.0
+"""Real seconds in which a server lets go of readers that are gone."""
+LOOK_S = 0.05
+
+
+@dataclass
+class _Open:
+    """A fault that is not over yet."""
+
+    fault: Fault
+    hurt: Hurt | None
+    began: float
+    until: float
+    failed: str = ""
+    """Why it could not be made."""
+    lifted: float | None = None
+    """The monotonic clock when it was over."""
+    as_of: str | None = None
+
+
+class Faults(Beside):
+    """Plays `evertick.soak.faults.plan` on whatever the soak's plan has. ``async with`` it around the soak."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._proxies: dict[str, Proxy] = {}
+        self._waiting: list[Fault] = []
+        self._open: _Open | None = None
+        self._inflict: Inflict | None = None
+        self._usual: set[str] | None = None
+        """Sources that fail in the simulator without any fault."""
+        self._baseline: tuple[int, Status] | None = None
+        self._sound: set[str] = set()
+        self._again = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    # --- before the start --------------------------------------------------------------------------------------------
+
+    async def through(self, name: str, port: int) -> int:
+        proxy = await self._stack.enter_async_context(Proxy(port))
+        self._proxies[PATHS[name]] = proxy
+        return proxy.port
+
+    async def begin(self, scene: Scene) -> None:
+        means = {*scene.servers}
+        changes = clock_changes(scene.plan.start, scene.plan.days, scene.stage.settings["timezone"])
+        if scene.disk is not None and scene.disk.way:
+            means.add("disk")
+            scene.notes.append(f"disk full: by {scene.disk.way}")
+        else:
+            why = scene.disk.why if scene.disk is not None else "the database is not the soak's own"
+            scene.notes.append(f"disk full: not possible here ({why})")
+        if not changes:
+            scene.notes.append("summer time: no change of the clocks within this soak")
+        self._waiting = [*plan(scene.plan.days, scene.plan.seed, means, paths=[*self._proxies], changes=changes)]
+        self._inflict = Inflict(scene, self._proxies, notes=scene.notes)
+
+    # --- as it is played ---------------------------------------------------------------------------------------------
+
+    async def before(self, scene: Scene, at: float, until: float) -> None:
+        if self._open is None and self._waiting and self._waiting[0].at <= at:
+            await self._hurt(scene, self._waiting.pop(0), at)
+        elif self._open is not None and self._open.lifted is None and at >= self._open.until:
+            await self._lift(self._open)
+        if self._open is not None and self._open.lifted is not None:
+            await self._recover(scene, self._open, at)
+
+    async def end(self, scene: Scene) -> None:
+        if self._open is not None:
+            await self._lift(self._open)
+            step, at = scene.plan.step_s, scene.stage.now
+            while self._open is not None:  # time enough for the last one
+                at += step
+                await scene.set_market(at)
+                await scene.stage.advance(at)
+                await self._recover(scene, self._open, at)
+        if self._waiting:
+            scene.notes.append(f"not reached: {', '.join(fault.kind for fault in self._waiting)}")
+        self._sound.clear()
+        began = time.monotonic()
+        found = await self._examine(scene)
+        scene.injuries.append(
+            Injury(scene.stage.now, "end", "everything is looked at once more", time.monotonic() - began, found)
+        )
+        if self._again:
+            scene.notes.append(
+                f"{self._again} runs were done a second time, their worker having died before it could say so"
+            )
+
+    async def _hurt(self, scene: Scene, fault: Fault, at: float) -> None:
+        assert self._inflict is not None
+        if self._usual is None:
+            self._usual = await _failing(scene.stage.url)
+        if self._baseline is None or self._baseline[0] != scene.stage.starts:
+            self._baseline = scene.stage.starts, await _at_rest(scene, None)
+        scene.readers.excused = True
+        scene.recorder.moment(at, "fault", fault.kind)
+        self._open = open_ = _Open(fault, None, at, at + fault.lasts_s)
+        try:
+            open_.hurt = await self._inflict(fault)
+        except SoakError as error:
+            open_.failed = str(error)
+            if not scene.stage.alive:
+                await scene.stage.start()
+        if not fault.lasts_s:
+            await self._lift(open_)
+
+    async def _lift(self, open_: _Open) -> None:
+        hurt = open_.hurt
+        if hurt is not None:
+            if hurt.by_itself is not None:
+                await hurt.by_itself
+            if hurt.undo is not None:
+                await hurt.undo()
+        open_.lifted = time.monotonic()
+
+    async def _recover(self, scene: Scene, open_: _Open, at: float) -> None:
+        assert open_.lifted is not None
+        wrong = await self._unwell(scene, open_)
+        if wrong and at < open_.until + WELL_WITHIN_S:
+            return
+        seconds = None if wrong else round(time.monotonic() - open_.lifted, 2)
+        found = await self._examine(scene)
+        found["not well again"] = f"{WELL_WITHIN_S / 3600:g} h later: {wrong}" if wrong else True
+        if open_.failed:
+            found["not made"] = open_.failed
+        what = KINDS[open_.fault.kind].says + (f": {open_.hurt.what}" if open_.hurt is not None else "")
+        scene.injuries.append(Injury(open_.began, open_.fault.kind, what, seconds, found))
+        scene.readers.excused = False
+        self._open = None
+
+    async def _unwell(self, scene: Scene, open_: _Open) -> str:
+        """Why it is not well again yet; nothing: it is."""
+        url = scene.stage.url
+        try:
+            async with Wire(url) as wire:
+                ready = await wire.get("/readyz", body=True)
+                if ready.status != 200:
+                    return f"not ready: {ready.body.decode(errors='replace')[:200]}"
+                as_of = (await wire.get("/api/v1/indices", body=True)).json()["as_of"]
+            if open_.as_of is None:
+                open_.as_of = as_of or "never"
+            if as_of is None or as_of == open_.as_of:
+                return "no refresh has come through"
+            if failing := await _failing(url) - (self._usual or set()):
+                return f"sources fail: {', '.join(sorted(failing))}"
+        except NoAnswer as error:
+            return str(error)
+        instant = scene.stage.instant
+        assert instant is not None
+        with evidence.Watcher(scene.database_url) as watcher:
+            if waiting := watcher.waiting(instant):
+                return f"waiting: {', '.join(waiting[:3])}"
+        return ""
+
+    # --- what is found -----------------------------------------------------------------------------------------------
+
+    async def _examine(self, scene: Scene) -> dict[str, Finding]:
+        assert self._inflict is not None
+        instant = scene.stage.instant
+        assert instant is not None
+        seen = await asyncio.to_thread(evidence.read, scene.database_url, sound=frozenset(self._sound))
+        found = checks.examined(seen, instant, put_back=self._inflict.put_back, known=self._sound)
+        if found["half reports visible"] is True and found["reports damaged"] is True:
+            self._sound |= {report.id for report in seen.reports}
+        self._again = checks.run_to_end_again(seen)
+        baseline = self._baseline
+        if baseline is not None and baseline[0] == scene.stage.starts:
+            found |= checks.kept(baseline[1], await _at_rest(scene, baseline[1]))
+        return found
+
+
+async def _failing(url: str) -> set[str]:
+    """The sources that do not do what they should, by name. One that rests since its provider asked for that does."""
+    async with Wire(url) as wire:
+        answer = await wire.get("/api/v1/sources", body=True)
+    return {
+        row["name"]
+        for row in answer.json()["items"]
+        if row["state"] == "failing" or (row["state"] == "resting" and row["error_kind"] != "rate_limited")
+    }
+
+
+async def _at_rest(scene: Scene, before: Status | None) -> Status:
+    """What the server holds once its readers are gone; with ``before``, as soon as it holds no more tasks than then."""
+    await scene.readers.leave()
+    deadline = time.monotonic() + QUIET_WITHIN_S
+    status = await scene.stage.look()
+    while time.monotonic() < deadline:
+        await asyncio.sleep(LOOK_S)
+        last, status = status, await scene.stage.look()
+        if status.tasks == last.tasks and (before is None or status.tasks <= before.tasks):
+            break
+    return status
