@@ -283,11 +283,13 @@ def year_start(days: Sequence[int]) -> int:
     return bisect_left(days, days[-1] - 365) if len(days) else 0
 
 
-def sessions_to_as_large(returns: Sequence[float]) -> int:
-    """How many sessions back the last move as large as the newest was; all of them, when there was none."""
+def sessions_to_as_large(returns: Sequence[float]) -> float:
+    """How many sessions back the last move as large as the newest was; all of them, when there was none; NaN without a newest."""
     if not len(returns):
         return 0
     size = abs(returns[-1])
+    if size != size:
+        return NAN
     for back in range(1, len(returns)):
         if abs(returns[-1 - back]) >= size:
             return back

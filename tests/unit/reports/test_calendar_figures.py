@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -13,45 +13,7 @@ import pytest
 
 from evertick.reports import indicators as i
 from evertick.reports.analyse import MISSED, session_until
-
-START = date(2024, 11, 4)
-
-
-def walk(seed: int, count: int, *, weekdays: bool = True, gaps: float = 0.0, low: float = 1.0) -> pd.Series:
-    """A random walk of closes by day, never below ``low`` (negative for rates); some days are missing."""
-    own = random.Random(seed)
-    days: list[date] = []
-    day = START
-    while len(days) < count:
-        if (not weekdays or day.weekday() < 5) and own.random() >= gaps:
-            days.append(day)
-        day += timedelta(days=1)
-    level = own.uniform(low, 200)
-    values = []
-    for _ in days:
-        level = max(low, level + own.gauss(0, 2))
-        values.append(level)
-    return pd.Series(values, index=pd.DatetimeIndex(days), dtype=float)
-
-
-def split(series: pd.Series) -> pd.Series:
-    half = len(series) // 2
-    return pd.concat([series[:half], series[half:] / 4])
-
-
-SERIES = {
-    **{f"random {seed}": walk(seed, 60 + 14 * seed, weekdays=seed % 2 == 0, gaps=seed % 5 / 10) for seed in range(50)},
-    "one bar": walk(1, 1),
-    "two bars": walk(2, 2),
-    "flat": walk(3, 300) * 0 + 7.5,
-    "gaps of weeks": walk(4, 120, gaps=0.93),
-    "split": split(walk(5, 400)),
-    "negative rates": walk(6, 300, low=-0.9) / 100 - 0.5,
-}
-
-
-def columns(series: pd.Series) -> tuple[array[int], array[float]]:
-    return array("i", (d.date().toordinal() for d in series.index)), array("d", series)
+from unit.reports.walks import SERIES, columns, walk
 
 
 @pytest.mark.parametrize("name", SERIES)
