@@ -31,6 +31,8 @@ SHORT = 60
 """Bars: below it most indicators of an instrument are unknown, which its keeper should know."""
 KEPT_DAYS = 400
 """Calendar days of closes kept of a landmark: twelve whole months and the close before them."""
+SEASONS_DAYS = 1_900
+"""Of those whose months are told: the same month in up to five earlier years, as far as bars are stored."""
 MISSED = 6
 """Calendar days by which a bar may be older than the session that a return counts from: the provider left some out."""
 LONGEST_HOLIDAY = 30
@@ -195,7 +197,8 @@ def daily_moves(bars: Bars, n: int = 120) -> dict[int, float]:
 
 def closes(bars: Bars) -> Series:
     """The closes of `KEPT_DAYS`, kept for the figures that need more than one instrument or more than a year."""
-    start = bisect_left(bars.day, bars.day[-1] - KEPT_DAYS) if len(bars) else 0
+    days = SEASONS_DAYS if bars.instrument in landmarks.SEASONS else KEPT_DAYS
+    start = bisect_left(bars.day, bars.day[-1] - days) if len(bars) else 0
     return Series(bars.instrument, bars.day[start:], bars.close[start:])
 
 
@@ -232,7 +235,7 @@ def analyse(
         sources=tuple(sources),
         breadth={group: Breadth.among(members(group)) for group in groups},
         movers={group: movers(members(group)) for group in groups},
-        correlation=correlations([kept[name] for name in landmarks.MATRIX if name in kept]),
+        correlation=correlations([year[name] for name in landmarks.MATRIX if name in year]),
         lines=tuple(year[name] for name in landmarks.LINES if name in year)[: landmarks.LINES_SHOWN],
         falls=tuple(year[name] for name in landmarks.DRAWDOWN if name in year),
         intraday=intraday,
@@ -240,6 +243,9 @@ def analyse(
         rates=rates,
         strength=strength,
         months=tuple(s for name in landmarks.SEASONS if name in kept and len((s := months(kept[name])).day)),
+        same_month=tuple(
+            s for name in landmarks.SEASONS if name in kept and len((s := same_month(kept[name], day)).day) > 1
+        ),
         calendar=next((daily(kept[name]) for name in landmarks.SEASONS if name in kept), None),
         warnings=tuple(warnings(found, sources)),
     )
@@ -258,6 +264,13 @@ def months(series: Series, n: int = 12) -> Series:
     """The newest ``n`` monthly returns."""
     firsts, returns = i.month_returns(series.day, series.values)
     return Series(series.id, firsts[-n:], returns[-n:])
+
+
+def same_month(series: Series, day: date) -> Series:
+    """The returns of the month of ``day``, of this year and of earlier ones."""
+    firsts, returns = i.month_returns(series.day, series.values)
+    chosen = [n for n, first in enumerate(firsts) if date.fromordinal(first).month == day.month]
+    return Series(series.id, array("i", (firsts[n] for n in chosen)), array("d", (returns[n] for n in chosen)))
 
 
 def daily(series: Series) -> Series:

@@ -125,7 +125,7 @@ class Figure:
     - ``bars``: ``{"items": [{"name": Name, "value": Number}]}`` (diverging round zero)
     - ``gauge``: ``{"value": Number, "low": 0, "high": 100, "band": Text, "history": [float]}``
     - ``share``: ``{"items": [{"name": Name, "value": Number}]}`` (parts of 100 %)
-    - ``curve``: ``{"terms": [Text], "series": [{"name": Text, "values": [float | None]}]}`` (evenly apart, in percent)
+    - ``curve``: ``{"terms": [Text], "series": [{"name": Text, "values": [float | None]}], "unit": "%"}`` (evenly apart; in percent unless ``unit`` is empty)
     - ``session``: ``{"times": [int, Unix seconds], "values": [float], "previous": Number | None}``
     - ``advances``: ``{"rows": [{"name": Name, "up": Number, "flat": Number, "down": Number}]}``
     - ``calendar``: ``{"days": [date], "values": [float | None], "limit": float}`` (daily changes in percent)

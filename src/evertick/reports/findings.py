@@ -349,6 +349,8 @@ class Findings:
     """Percent by which each currency (row) moved against each (column) in one day."""
     months: tuple[Series, ...] = ()
     """Monthly returns in percent, by the first day of the month, the newest month up to now."""
+    same_month: tuple[Series, ...] = ()
+    """Returns of the month that is not over and of the same month in earlier years, oldest first, in percent."""
     calendar: Series | None = None
     """Daily changes in percent over the last year, of the first of `months`."""
     written: Mapping[str, Written] = field(default_factory=dict)

@@ -66,6 +66,8 @@ TENORS = {
 }  # fmt: skip
 """Points of the yield curve, in months."""
 SPREAD = ("US10Y", "US2Y")
+FEAR = {"VIX9D": 9, "VIX": 30, "VIX3M": 90, "VIX6M": 180}
+"""Points of the volatility curve, in days; the second and the third say whether it is inverted."""
 
 SEASONS = ("VNINDEX", "SPX", "IXIC", "STOXX50E", "N225", "BTC", "GOLD", "WTI")
 """Their monthly returns are told; the first has its days in the calendar."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from evertick import universe
 from evertick.model import Bars, Breadth, Group, Instrument, Quote, Snapshot, SourceStatus
 from evertick.reports import landmarks
 from evertick.reports.analyse import analyse, daily_moves
+from evertick.reports.blocks import Card
 from evertick.reports.collect import examine
 from evertick.reports.findings import Findings, Series
 
@@ -203,3 +205,9 @@ def session(instrument: Instrument) -> Series:
     for _ in times[1:]:
         prices.append(prices[-1] * (1 + own.gauss(0, 0.0006)))
     return Series(instrument.id, array("q", times), array("d", reversed(prices)))
+
+
+async def no_cards() -> AsyncIterator[Card]:
+    """For sections that show none."""
+    for card in ():
+        yield card

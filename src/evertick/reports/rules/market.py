@@ -111,16 +111,16 @@ AGAINST_UP = Rule(
     "warn",
     (
         (
-            "{name} is up {change}, yet {n} of {total} in {group} falls.",
-            "{name} is up {change}, yet {n} of {total} in {group} fall.",
+            "{name} is up {change}, yet {n} of {total} among {group} falls.",
+            "{name} is up {change}, yet {n} of {total} among {group} fall.",
         ),
         (
-            "A gain that few share: {name} adds {change} while {n} of {total} in {group} declines.",
-            "A gain that few share: {name} adds {change} while {n} of {total} in {group} decline.",
+            "A gain that few share: {name} adds {change} while {n} of {total} among {group} declines.",
+            "A gain that few share: {name} adds {change} while {n} of {total} among {group} decline.",
         ),
         (
-            "{name} rises {change} on the back of a few; {n} of {total} in {group} is lower.",
-            "{name} rises {change} on the back of a few; {n} of {total} in {group} are lower.",
+            "{name} rises {change} on the back of a few; {n} of {total} among {group} is lower.",
+            "{name} rises {change} on the back of a few; {n} of {total} among {group} are lower.",
         ),
     ),
 )
@@ -129,16 +129,16 @@ AGAINST_DOWN = Rule(
     "warn",
     (
         (
-            "{name} is down {change}, yet {n} of {total} in {group} rises.",
-            "{name} is down {change}, yet {n} of {total} in {group} rise.",
+            "{name} is down {change}, yet {n} of {total} among {group} rises.",
+            "{name} is down {change}, yet {n} of {total} among {group} rise.",
         ),
         (
-            "The index hides the breadth: {name} loses {change} while {n} of {total} in {group} gains.",
-            "The index hides the breadth: {name} loses {change} while {n} of {total} in {group} gain.",
+            "The index hides the breadth: {name} loses {change} while {n} of {total} among {group} gains.",
+            "The index hides the breadth: {name} loses {change} while {n} of {total} among {group} gain.",
         ),
         (
-            "{name} slips {change} under the weight of a few; {n} of {total} in {group} is higher.",
-            "{name} slips {change} under the weight of a few; {n} of {total} in {group} are higher.",
+            "{name} slips {change} under the weight of a few; {n} of {total} among {group} is higher.",
+            "{name} slips {change} under the weight of a few; {n} of {total} among {group} are higher.",
         ),
     ),
 )

@@ -101,7 +101,7 @@ OIL_GOLD = Rule(
     "neutral",
     (
         "Gold stands at {gold} ({gold_change}), US crude at {oil} ({oil_change}).",
-        "For an ounce of gold {gold} is paid ({gold_change}), for a barrel of US crude {oil} ({oil_change}).",
+        "An ounce of gold costs {gold} ({gold_change}), a barrel of US crude {oil} ({oil_change}).",
         "Gold: {gold} ({gold_change}); US crude: {oil} ({oil_change}).",
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evertick.model import Group
+from evertick.reports import landmarks
 from evertick.reports.blocks import Sentence
 from evertick.reports.findings import Facts, Findings
 from evertick.reports.rules import Rule
@@ -87,6 +88,26 @@ DEEPEST = Rule(
 )
 
 
+TERM_NORMAL = Rule(
+    "vix.term_normal",
+    "neutral",
+    (
+        "The nearer, the calmer: the VIX stands at {near}, its three-month sister at {far}.",
+        "Volatility slopes upward, from {near} for the next 30 days to {far} for three months.",
+        "For three months options price in more unrest than for one, {far} against {near}.",
+    ),
+)
+TERM_INVERTED = Rule(
+    "vix.term_inverted",
+    "warn",
+    (
+        "The near future is feared more than the far one: {near} for 30 days, {far} for three months.",
+        "The volatility curve is inverted, with {near} for 30 days above {far} for three months.",
+        "Protection for a month costs more than for three: VIX {near} against {far}.",
+    ),
+)
+
+
 def fear(findings: Findings) -> Iterator[Sentence]:
     f = findings.get("VIX")
     if f is None or f.price is None:
@@ -96,6 +117,17 @@ def fear(findings: Findings) -> Iterator[Sentence]:
         VIX_CALM if level < CALM else VIX_NORMAL if level < NORMAL else VIX_NERVOUS if level < NERVOUS else VIX_STRESS
     )
     yield rule.say(findings.day, f.id, {"vix": level, "change": f.change}, value=price(f), change=change(f.change))
+
+
+def term(findings: Findings) -> Iterator[Sentence]:
+    """The volatility that options price in for a month against that for three."""
+    _, one, three, *_ = landmarks.FEAR
+    near, far = findings.get(one), findings.get(three)
+    if near is None or far is None or near.price is None or far.price is None or near.price == far.price:
+        return
+    rule = TERM_INVERTED if near.price > far.price else TERM_NORMAL
+    inputs = {"near": near.price, "far": far.price}
+    yield rule.say(findings.day, one, inputs, near=price(near), far=price(far))
 
 
 def pairs(findings: Findings) -> Iterator[Sentence]:

@@ -71,6 +71,26 @@ SO_FAR_DOWN = Rule(
 )
 
 
+YEAR_AGO_UP = Rule(
+    "months.year_ago_up",
+    "up",
+    (
+        "In {month} of last year {name} gained {change}.",
+        "A year ago {month} brought {name} a gain of {change}.",
+        "Last year {name} rose {change} in {month}.",
+    ),
+)
+YEAR_AGO_DOWN = Rule(
+    "months.year_ago_down",
+    "down",
+    (
+        "In {month} of last year {name} lost {change}.",
+        "A year ago {month} brought {name} a loss of {change}.",
+        "Last year {name} fell {change} in {month}.",
+    ),
+)
+
+
 def month(day: int) -> Name:
     return MONTHS[date.fromordinal(day).month - 1]
 
@@ -96,3 +116,13 @@ def so_far(findings: Findings, f: Facts, series: Series) -> Iterator[Sentence]:
         rule = SO_FAR_UP if value > 0 else SO_FAR_DOWN
         inputs = {"month": today, "return": value}
         yield rule.say(findings.day, f.id, inputs, name=name(f), month=month(day), change=size(value))
+
+
+def year_ago(findings: Findings, f: Facts, series: Series) -> Iterator[Sentence]:
+    """The same month of the year before."""
+    for day, value in zip(series.day, series.values, strict=True):
+        then = date.fromordinal(day)
+        if then.year == findings.day.year - 1 and value == value and value != 0:
+            rule = YEAR_AGO_UP if value > 0 else YEAR_AGO_DOWN
+            inputs = {"month": then, "return": value}
+            yield rule.say(findings.day, f.id, inputs, name=name(f), month=month(day), change=size(value))

@@ -32,7 +32,7 @@ FAILING = Rule(
     (
         "{source} has not answered since {since}; its last good values are shown with their age.",
         "No answer from {source} since {since}: the values below are the last good ones.",
-        "{source} is silent since {since}. Until it returns, the report shows its last good values.",
+        "{source} has been silent since {since}. Until it returns, the report shows its last good values.",
     ),
 )
 NEVER = Rule(

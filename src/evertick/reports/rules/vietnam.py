@@ -63,7 +63,7 @@ AT_TOP = Rule(
     "session.near_high",
     "up",
     (
-        "{name} ends near its high of the session, {high}.",
+        "{name} stands near its high of the session, {high}.",
         "{name} holds close to the session's high of {high}.",
         "Near the top of the session: {name}, whose high is {high}.",
     ),
@@ -72,7 +72,7 @@ AT_BOTTOM = Rule(
     "session.near_low",
     "down",
     (
-        "{name} ends near its low of the session, {low}.",
+        "{name} stands near its low of the session, {low}.",
         "{name} lingers close to the session's low of {low}.",
         "Near the bottom of the session: {name}, whose low is {low}.",
     ),

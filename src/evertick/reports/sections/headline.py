@@ -80,8 +80,21 @@ def candidates(findings: Findings) -> Iterator[Sentence]:
 
 
 def unusual(findings: Findings, most: int) -> Sequence[Facts]:
-    """What moved most by its own measure (standard deviations), the most unusual first."""
-    found = (f for f in findings.facts if f.sigma is not None and f.fresh and abs(f.sigma) > instrument.BIG_SIGMA)
+    """What moved most by its own measure (standard deviations), the most unusual first.
+
+    What hardly moved is none of them, however quiet it is otherwise (a stablecoin); nor is one whose quote says another direction
+    than its last bar, which is of another day.
+    """
+    found = (
+        f
+        for f in findings.facts
+        if f.sigma is not None
+        and f.change is not None
+        and f.fresh
+        and abs(f.sigma) > instrument.BIG_SIGMA
+        and f.sigma * f.change > 0
+        and instrument.moved(f)
+    )
     return Some.of(found, most, lambda f: abs(f.sigma or 0)).first
 
 

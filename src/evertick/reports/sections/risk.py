@@ -28,6 +28,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     leading = [f for id_ in landmarks.MATRIX if (f := findings.get(id_)) is not None]
     said = [
         *risk.fear(findings),
+        *risk.term(findings),
         *risk.extremes(findings, leading),
         *risk.pairs(findings),
         *(
@@ -44,6 +45,9 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     rows = chain(leading, gauges)
     if (first := next(rows, None)) is not None:
         yield _table(chain((first,), rows))
+    terms = [f for id_ in landmarks.FEAR if (f := findings.get(id_)) is not None]
+    if len(terms) > 2:
+        yield _term(terms)
     if findings.correlation is not None:
         yield _heatmap(findings)
     for series in findings.falls:
@@ -82,6 +86,25 @@ def _table(rows: Iterable[Facts]) -> Table:
     return Table(
         "risk-table", Text("Volatility (annualised) and drawdown of the leading markets"), columns, cells, brief=10
     )
+
+
+def _term(terms: list[Facts]) -> Figure:
+    """The volatility that options price in, by how far they look ahead."""
+    first, last = terms[0], terms[-1]
+    label = Text(
+        "Volatility by term: from {low} ({short}) to {high} ({long}).",
+        {"low": price(first), "short": name(first), "high": price(last), "long": name(last)},
+    )
+    series: list[dict[str, Any]] = [
+        {"name": Text("Today"), "values": [f.price for f in terms]},
+        {"name": Text("A month ago"), "values": [f.close_1m for f in terms]},
+        {"name": Text("A year ago"), "values": [f.close_1y for f in terms]},
+    ]
+    shown = [one for one in series if any(v is not None for v in one["values"])]
+    days = [landmarks.FEAR[f.id] for f in terms]
+    ahead = [Text("{n}M", {"n": n // 30}) if n > 30 else Text("{n}D", {"n": n}) for n in days]
+    data = {"terms": ahead, "series": shown, "unit": ""}
+    return Figure("risk-term", "curve", Text("VIX by term"), label, data)
 
 
 def _heatmap(findings: Findings) -> Figure:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterator
 from datetime import date
 from typing import Any
 
-from evertick.reports.blocks import Card, Figure, Number, Paragraph, Section, Text
+from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Section, Table, Text
 from evertick.reports.findings import Facts, Findings, Series
 from evertick.reports.rules import seasons
 from evertick.reports.values import change, name
@@ -37,14 +37,18 @@ def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
 
 def _blocks(findings: Findings) -> Iterator[Any]:
     known = [(f, series) for series in findings.months if (f := findings.get(series.id)) is not None]
+    earlier = [(f, series) for series in findings.same_month if (f := findings.get(series.id)) is not None]
     said = [
         *(s for f, series in known[:TOLD] for s in seasons.year(findings, f, series)),
         *(s for f, series in known[: TOLD + 1] for s in seasons.so_far(findings, f, series)),
+        *(s for f, series in earlier[:TOLD] for s in seasons.year_ago(findings, f, series)),
     ]
     if said:
         yield Paragraph(said)
     if known:
         yield _heatmap(known)
+    if earlier:
+        yield _years(earlier)
     days = findings.calendar
     if days is not None and len(days.day) > 1 and (f := findings.get(days.id)) is not None:
         yield _calendar(f, days)
@@ -73,6 +77,27 @@ def _heatmap(known: list[tuple[Facts, Series]]) -> Figure:
         "high": MONTH_LIMIT,
     }
     return Figure("seasonality-months", "heatmap", Text("Monthly returns, the last month up to now"), label, data)
+
+
+def _years(known: list[tuple[Facts, Series]]) -> Table:
+    """The month that is not over, beside the same one in earlier years, newest first."""
+    months = sorted({day for _, series in known for day in series.day}, reverse=True)
+
+    def row(f: Facts, series: Series) -> tuple[Any, ...]:
+        returns = dict(zip(series.day, series.values, strict=True))
+        return (name(f), *(change(_known(returns.get(day))) for day in months))
+
+    columns = (Column(Text("Market"), "name"), *(Column(_title(day), "change") for day in months))
+    return Table(
+        "seasonality-years",
+        Text("The same month in earlier years"),
+        columns,
+        (row(f, series) for f, series in known),
+    )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or value != value else value
 
 
 def _title(day: int) -> Text:

@@ -70,9 +70,10 @@ class Brief:
 def brief(language: str, findings: Findings, words: Words) -> Brief:
     """The facts for one language. The same findings give the same brief."""
     chosen = list(islice(candidates(findings), STATEMENTS))
-    known = {f.id: f for f in findings.facts if f.price is not None}
     named = [id_ for sentence in chosen for id_ in _owners(sentence)]
-    ids = [i for i in dict.fromkeys((*landmarks.HEADLINE, *ALSO, *named)) if i in known and i not in landmarks.SPECIAL]
+    asked = dict.fromkeys((*landmarks.HEADLINE, *ALSO, *named))
+    known = {id_: f for id_ in asked if (f := findings.get(id_)) is not None}
+    ids = [i for i in known if i not in landmarks.SPECIAL]
     ids = ids[:FIGURES]
     lines: list[str] = []
     given: list[Given] = []

@@ -23,10 +23,11 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         """A term without a value is passed over: the curve goes on to the next."""
         return ((i * wide, (scale.high - v) * tall) for i, v in enumerate(values) if v is not None)
 
+    write = words.numbers.percent if figure.data.get("unit", "%") == "%" else words.numbers.fixed
     yield plot_open(figure, words, "plot")
     for tick in scale.ticks:
         y = f"{100 * (1 - scale.share(tick)):.1f}%"
-        text = words.numbers.percent(tick, scale.decimals)
+        text = write(tick, scale.decimals)
         css = "zero" if abs(tick) < 1e-12 else "rule"
         yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" y="{y}">{text}</text>'
     for i, term in enumerate(terms):
