@@ -10,13 +10,14 @@ import itertools
 import os
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from servers import Server, find, postgres_server, redis_server
+from servers import Server, find, postgres_server, redis_server, s3_server
 
 settings.register_profile(
     "quick", max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -83,6 +84,20 @@ def postgres_database(postgres_process: Server) -> Iterator[str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'evertick.db'}"
+
+
+@pytest.fixture(scope="session")
+def s3_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_process: Server) -> tuple[str, str]:
+    """``(endpoint, name)`` of an empty bucket of our own."""
+    endpoint, name = f"http://127.0.0.1:{s3_process.port}", f"reports-{next(_numbers)}"
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{name}", method="PUT"), timeout=20).close()
+    return endpoint, name
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from socket import socket
@@ -162,22 +162,26 @@ async def open_storage(
     """
     url = settings.database_url_or_default
     owner_lock = remote.lock_file(settings) if own and lock else None
+
+    def opened() -> AbstractAsyncContextManager[Archive]:
+        return open_archive(url, clock, owner_lock=owner_lock, settings=settings.archive)
+
     async with AsyncExitStack() as stack:
         try:
-            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=owner_lock))
+            archive = await stack.enter_async_context(opened())
         except SchemaMismatch:
             if not own:
                 raise
             await _upgrade(settings)
-            archive = await stack.enter_async_context(open_archive(url, clock, owner_lock=owner_lock))
+            archive = await stack.enter_async_context(opened())
         board: Board
         if settings.redis_url is None:
             board = await stack.enter_async_context(open_embedded(settings.data_dir / "board.json"))
         else:
             from evertick.board.redis import open_redis
 
-            url = settings.redis_url.get_secret_value()
-            board = await stack.enter_async_context(open_redis(url, universe=instruments))
+            redis = settings.redis_url.get_secret_value()
+            board = await stack.enter_async_context(open_redis(redis, universe=instruments))
         yield archive, board
 
 

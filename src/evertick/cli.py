@@ -571,10 +571,13 @@ def db_backup(
     to: Annotated[Path, typer.Argument(help="The file to write.")], data: Data = None, config: Config = None
 ) -> None:
     """Write a consistent copy of the database to a file; the server may run meanwhile."""
-    from evertick.archive.backup import backup
+    from evertick.archive.backup import backup, elsewhere
 
-    backup(load(config, data_dir=data).database_url_or_default, to)
+    url = load(config, data_dir=data).database_url_or_default
+    backup(url, to)
     terminal.say(f"{to}: {to.stat().st_size:,} bytes")
+    for location, count in elsewhere(url).items():
+        terminal.say(f"not in it: the bodies of {count:,} reports in {location}; copy that place too")
 
 
 @db.command("restore")

@@ -109,6 +109,7 @@ class Desk:
         keep, now, archive = self.settings.retention, self.clock.now(), self.archive
         return {
             "drafts": await archive.reports.sweep(now - DRAFTS_KEPT),
+            "orphans": await archive.reports.sweep_orphans(),
             "reports": await self._prune_reports(),
             "receipts": await archive.receipts.prune(keep.receipts, now - timedelta(days=keep.receipt_days)),
             "slots": await archive.ledger.prune(now - timedelta(days=keep.slot_days)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from evertick import app, desks, remote, sessions, universe
+from evertick.archive import Archive
 from evertick.archive.database import is_sqlite, sqlite_path
 from evertick.errors import EvertickError
 from evertick.memory.gauge import limit
@@ -109,8 +110,18 @@ async def _resources(settings: Settings, instruments: universe.Universe) -> Asyn
             yield Check("database", True, archive.name)
             await board.ping()
             yield Check("board", True, board.kind)
+            async for check in _bodies(archive):
+                yield check
     except EvertickError as error:
         yield Check("database and board", False, error.message, error.hint)
+
+
+async def _bodies(archive: Archive) -> AsyncIterator[Check]:
+    try:
+        if location := await archive.places.ping():
+            yield Check("bodies of reports", True, location)
+    except EvertickError as error:
+        yield Check("bodies of reports", False, error.message, error.hint)
 
 
 async def _sources(settings: Settings, instruments: universe.Universe) -> AsyncIterator[Check]:

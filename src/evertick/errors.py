@@ -19,6 +19,7 @@
     │   ├── ArchiveLocked        another process holds it for too long
     │   ├── DataFolderInUse      another Evertick runs on this data folder
     │   ├── SchemaMismatch       its schema is not the one this version works with
+    │   ├── BodyLost             a part of a report is not where it was stored, or not as it was
     │   ├── NotFound             there is no such report, part or slot
     │   └── BadCursor            a page was asked for with a cursor that no list handed out (also a ``ValueError``)
     ├── ReportError              a report could not be made
@@ -135,6 +136,10 @@ class DataFolderInUse(ArchiveError):
 
 
 class SchemaMismatch(ArchiveError):
+    pass
+
+
+class BodyLost(ArchiveError):
     pass
 
 

@@ -7,6 +7,7 @@ test compares the two.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,6 +126,31 @@ class RetentionSettings(Section):
     slot_days: int = Field(30, ge=1)
     bar_days: int = Field(800, ge=30, description="calendar days of daily bars per instrument")
     quote_days: int = Field(30, ge=1, description="UTC days of the quotes of every refresh")
+
+
+def _place(value: str) -> str:
+    """``s3://bucket/prefix`` or ``file:///folder``, without the slash at its end."""
+    value = value.rstrip("/")
+    scheme, _, rest = value.partition("://")
+    if scheme == "s3" and re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()=-]+)*", rest):
+        return value
+    if scheme == "file" and re.fullmatch(r"(/[^/\x00?#%]+)+", rest) and ".." not in rest.split("/"):
+        return value
+    raise ValueError(
+        "is not a place for reports; write s3://bucket/prefix, or file:///folder for a folder that is shared"
+    )
+
+
+class ArchiveSettings(Section):
+    """Where the parts of reports are kept when not in the database."""
+
+    bodies: Annotated[str, Field(max_length=300), AfterValidator(_place)] | None = Field(
+        None, description="default: in the database"
+    )
+    endpoint: str | None = Field(None, pattern=r"^https?://", description="default: AWS_ENDPOINT_URL, else Amazon's")
+    region: str | None = Field(None, description="default: AWS_REGION, else us-east-1")
+    access_key_id: SecretStr | None = Field(None, description="default: AWS_ACCESS_KEY_ID, else the machine's role")
+    secret_access_key: SecretStr | None = Field(None, description="default: AWS_SECRET_ACCESS_KEY")
 
 
 def _endpoint(url: str | None) -> str | None:
@@ -278,6 +304,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     retention: RetentionSettings = RetentionSettings()
     writer: WriterSettings = WriterSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
     desk: Annotated[tuple[DeskSettings, ...], BeforeValidator(_read_desks)] = ()
     desks: Path | None = Field(
@@ -417,14 +444,16 @@ def _line(error: Any) -> str:
 
 
 def _secret(name: str) -> bool:
-    return any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD", "URL"))
+    return any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD", "URL", "BODIES"))
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     """pydantic-settings passes over unknown variables; a typing error in one should not pass over a night."""
     known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
     nested = {
-        name.upper() for name, f in Settings.model_fields.items() if name in ("http", "retention", "sources", "writer")
+        name.upper()
+        for name, f in Settings.model_fields.items()
+        if name in ("archive", "http", "retention", "sources", "writer")
     }
     wrong = []
     for name in sorted(environ):

@@ -26,6 +26,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "id": "20261123T093000-1bdac559", "desk": "default", "slot": "report.default.20261123T093000.000000", "token": 3,
         "state": "published", "created": 1, "published": 2, "size": 3_000_000_000, "stored": 5, "meta": '{"vi": "Yên"}',
     },
+    "body_places": {"base": "s3://bucket", "location": "s3://bucket/5f0c", "since": 1_795_426_200_000_000},
     "report_parts": {"report": "20261123T093000-1bdac559", "token": 3, "part": "html", "seq": 0, "body": b"\x1f\x8b\x00"},
     "assets": {"hash": "a" * 64, "kind": "css", "size": 10, "created": 1, "body": b"\x00\xff"},
     "bars": {"instrument": "SPX", "year": 2026, "updated": 1, "body": b"B1"},

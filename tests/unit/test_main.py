@@ -42,7 +42,7 @@ def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
     late = {"typer", "click", "rich", "alembic", "mako", "redis", "psycopg", "croniter", "prometheus_client", "babel",
             "numpy", "pandas", "sqlalchemy.orm", "evertick.simulator", "evertick.cli", "tracemalloc", "nh3",
             "evertick.reports.writer", "saq", "psycopg_pool", "evertick.distributed", "evertick.jobs.engine",
-            "evertick.supervisor"}  # fmt: skip
+            "evertick.supervisor", "obstore", "evertick.archive.objects"}  # fmt: skip
     assert loaded & late == set()
     assert {"evertick.app", "sqlalchemy", "fastapi"} <= loaded
 

@@ -4,6 +4,7 @@ import pytest
 
 from evertick.errors import SettingsError
 from evertick.settings import (
+    ArchiveSettings,
     HttpSettings,
     RetentionSettings,
     Settings,
@@ -113,7 +114,13 @@ def test_sizes(text, number):
 
 def test_every_setting_is_in_the_reference():
     text = DOCS.read_text()
-    nested = {"http": HttpSettings, "retention": RetentionSettings, "sources": SourceSettings, "writer": WriterSettings}
+    nested = {
+        "archive": ArchiveSettings,
+        "http": HttpSettings,
+        "retention": RetentionSettings,
+        "sources": SourceSettings,
+        "writer": WriterSettings,
+    }
     names = []
     for name in Settings.model_fields:
         if name not in nested:
@@ -129,6 +136,36 @@ def test_the_limits_of_a_source(monkeypatch):
     monkeypatch.setenv("EVERTICK_SOURCES__FINNHUB__PER_DAY", "700")
     finnhub = load().sources["finnhub"]
     assert (finnhub.rate, finnhub.per_day) == ((8, 60.0), 700)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("s3://reports", "s3://reports"),
+        ("s3://reports.example/desk/eu/", "s3://reports.example/desk/eu"),
+        ("file:///srv/evertick bodies", "file:///srv/evertick bodies"),
+    ],
+)
+def test_a_place_for_reports(monkeypatch, given, kept):
+    monkeypatch.setenv("EVERTICK_ARCHIVE__BODIES", given)
+    assert load().archive.bodies == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["reports", "s3://", "s3://R/x", "s3://reports//x", "s3://reports/a b", "s3://user:secret@reports", "s3://reports?x",
+     "file://relative", "file:///", "file:///a/../b", "gs://reports", "s3://reports/" + "x" * 300],
+)  # fmt: skip
+def test_a_place_that_is_none(monkeypatch, given):
+    monkeypatch.setenv("EVERTICK_ARCHIVE__BODIES", given)
+    with pytest.raises(SettingsError, match="ARCHIVE__BODIES") as caught:
+        load()
+    assert "secret" not in str(caught.value)
+
+
+def test_the_keys_of_a_store_are_not_shown(monkeypatch):
+    monkeypatch.setenv("EVERTICK_ARCHIVE__SECRET_ACCESS_KEY", "hunter2hunter2")
+    assert "hunter2" not in repr(load())
 
 
 @pytest.mark.parametrize(

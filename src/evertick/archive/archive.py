@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from evertick.archive.bars import BarStore
+from evertick.archive.bodies import Places
 from evertick.archive.database import Engine, check_schema, is_sqlite, open_engine, shown, sqlite_path
 from evertick.archive.handout import Handout
 from evertick.archive.ledger import Ledger
@@ -20,16 +21,18 @@ from evertick.archive.timeline import TimelineStore
 from evertick.archive.usage import UsageStore
 from evertick.errors import SchemaMismatch
 from evertick.model import Clock
+from evertick.settings import ArchiveSettings
 
 
 class Archive:
     """What `open_archive` opens. ``url`` may hold a password: show `name` instead."""
 
-    def __init__(self, engine: Engine, url: str, clock: Clock) -> None:
+    def __init__(self, engine: Engine, url: str, clock: Clock, settings: ArchiveSettings) -> None:
         self.engine = engine
         self.url = url
         self.name = shown(url)
-        self.reports = ReportStore(engine, clock)
+        self.places = Places(engine, settings, clock)
+        self.reports = ReportStore(engine, clock, self.places)
         self.bars = BarStore(engine, clock)
         self.quotes = QuoteStore(engine)
         self.receipts = ReceiptStore(engine)
@@ -49,9 +52,12 @@ class Archive:
 
 
 @asynccontextmanager
-async def open_archive(url: str, clock: Clock, *, owner_lock: Path | None = None) -> AsyncIterator[Archive]:
+async def open_archive(
+    url: str, clock: Clock, *, owner_lock: Path | None = None, settings: ArchiveSettings | None = None
+) -> AsyncIterator[Archive]:
     """The archive in the database at ``url`` (``sqlite:///…``, ``postgresql://…``), closed at the end of the block.
 
+    ``settings`` may say that the parts of new reports go elsewhere; nothing there is opened before a report asks for it.
     ``owner_lock`` is the lock file of the data folder: with it, no second process opens the same folder.
 
     Raises `SettingsError` (unusable URL), `DataFolderInUse`, `SchemaMismatch` (run ``evertick db upgrade``) and the
@@ -65,4 +71,4 @@ async def open_archive(url: str, clock: Clock, *, owner_lock: Path | None = None
         engine = open_engine(url)
         stack.push_async_callback(engine.dispose)
         await check_schema(engine, url)
-        yield Archive(engine, url, clock)
+        yield Archive(engine, url, clock, settings or ArchiveSettings())

@@ -15,8 +15,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from evertick.archive.database import HEAD, address, is_sqlite, shown, sqlite_path, translate
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from evertick.archive.database import HEAD, address, is_sqlite, shown, sqlite_path, sync_engine, translate
 from evertick.archive.lock import owned
+from evertick.archive.tables import reports
 from evertick.errors import ArchiveError, ArchiveFull, ArchiveReadOnly, ArchiveUnavailable, NotFound, SchemaMismatch
 
 
@@ -43,6 +47,23 @@ def backup(url: str, to: Path) -> int:
             return to.stat().st_size
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def elsewhere(url: str) -> dict[str, int]:
+    """Where bodies of reports are that a backup does not hold, and of how many reports."""
+    query = (
+        select(reports.c.bodies, func.count())
+        .where(reports.c.bodies.is_not(None), reports.c.state == "published")
+        .group_by(reports.c.bodies)
+    )
+    try:
+        with sync_engine(url).connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+    except SQLAlchemyError as error:
+        ours = translate(error, shown(url))
+        if ours is None:
+            raise
+        raise ours from error
 
 
 def restore(url: str, source: Path, *, owner_lock: Path | None = None) -> str:

@@ -1,16 +1,17 @@
-"""The parts of a report as rows: pieces of one gzip stream of about 64 KB, written and read one at a time.
+"""The parts of a report: pieces of one gzip stream of about 64 KB, written and read one at a time; and as rows.
 
 However long a part is, one piece of it is in memory. Every row goes in by a transaction of its own (short: other
-writers wait for a row, not for a report) that checks that the draft is still ours.
+writers wait for a row, not for a report) that checks that the draft is still ours. Where else the pieces may go is said in
+`evertick.archive.bodies`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib
 from sqlalchemy import insert, select
@@ -19,6 +20,9 @@ from evertick.archive.connection import Engine
 from evertick.archive.tables import assets, report_parts, reports
 from evertick.errors import Fenced, NotFound
 from evertick.model import PartMeta
+
+if TYPE_CHECKING:
+    from evertick.archive.bodies import Sink
 
 PIECE = 64 * 1024
 """Bytes of a stored piece, about."""
@@ -43,8 +47,19 @@ async def write_piece(engine: Engine, report: str, token: int, part: str, seq: i
     async with engine.begin() as connection:
         held = select(reports.c.id).where(_draft(report, token)).with_for_update(read=True)
         if await connection.scalar(held) is None:
-            raise Fenced(f"The draft of report {report} is no longer held under token {token}.")
+            raise _lost_draft(report, token)
         await connection.execute(insert(report_parts).values(report=report, token=token, part=part, seq=seq, body=body))
+
+
+async def held(engine: Engine, report: str, token: int) -> None:
+    """Raises `Fenced` when the draft is gone, published, or another lease's."""
+    async with engine.connect() as connection:
+        if await connection.scalar(select(reports.c.id).where(_draft(report, token))) is None:
+            raise _lost_draft(report, token)
+
+
+def _lost_draft(report: str, token: int) -> Fenced:
+    return Fenced(f"The draft of report {report} is no longer held under token {token}.")
 
 
 def _draft(report: str, token: int) -> Any:
@@ -52,7 +67,7 @@ def _draft(report: str, token: int) -> Any:
 
 
 class PartWriter:
-    """Compresses what is written and stores it row by row; `meta` is there when the block has ended well.
+    """Compresses what is written and hands it piece by piece to where it is kept; `meta` is there when the block has ended well.
 
     ::
 
@@ -62,12 +77,12 @@ class PartWriter:
         part.meta  # PartMeta
     """
 
-    def __init__(self, engine: Engine, report: str, token: int, part: str, language: str) -> None:
-        self.report, self.token, self.part, self.language = report, token, part, language
+    def __init__(self, open_sink: Callable[[], Awaitable[Sink]], report: str, part: str, language: str) -> None:
+        self.report, self.part, self.language = report, part, language
         self.size = 0
         self.stored = 0
-        self._engine = engine
-        self._seq = 0
+        self._open = open_sink
+        self._sink: Any = None
         self._stream: Any = None
         self._waiting = bytearray()
         self._hash = sha256()
@@ -80,6 +95,7 @@ class PartWriter:
         return self._meta
 
     async def __aenter__(self) -> PartWriter:
+        self._sink = await self._open()
         self._stream = compressor()
         return self
 
@@ -98,19 +114,25 @@ class PartWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         stream, self._stream = self._stream, None
-        if error is None:
-            self._waiting += stream.flush()
-            while self._waiting:
-                await self._store(PIECE)
-            digest = self._hash.hexdigest()
-            self._meta = PartMeta(self.part, self.language, self.size, self.stored, digest)
-        self._waiting = bytearray()
+        complete = False
+        try:
+            if error is None:
+                self._waiting += stream.flush()
+                while self._waiting:
+                    await self._store(PIECE)
+                await self._sink.close()
+                complete = True
+                digest = self._hash.hexdigest()
+                self._meta = PartMeta(self.part, self.language, self.size, self.stored, digest)
+        finally:
+            self._waiting = bytearray()
+            if not complete:
+                await self._sink.abort()
 
     async def _store(self, length: int) -> None:
         body = bytes(self._waiting[:length])
         del self._waiting[:length]
-        await write_piece(self._engine, self.report, self.token, self.part, self._seq, body)
-        self._seq += 1
+        await self._sink.add(body)
         self.stored += len(body)
         self._hash.update(body)
 

@@ -5,48 +5,52 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, update
+import structlog
+from sqlalchemy import delete, select, update
 from sqlalchemy.util import await_only
 
+from evertick.archive.bodies import Places
 from evertick.archive.connection import Connection, Engine
 from evertick.archive.tables import assets, report_parts, reports
+from evertick.errors import ArchiveError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SyncConnection
 
-ROWS = 16
-"""Pieces deleted by one transaction: about 1 MB."""
+log = structlog.get_logger()
+
 PAGES = 1024
 """Pages given back by one statement: 4 MB, about 6 ms."""
 UNUSED_FOR = timedelta(days=1)
 """An asset that no report names may belong to a draft; a draft is not that old."""
 
 
-async def remove_report(engine: Engine, id: str) -> None:
-    """Hide the report, delete its pieces, then its row. Interrupted, it is a draft without a lease: the sweeper goes on."""
+async def remove_report(engine: Engine, places: Places, id: str) -> bool:
+    """Hide the report, delete its pieces, then its row. Interrupted, it is a draft without a lease: the sweeper goes on.
+
+    So it is too when a store of objects does not answer: nobody sees the report any more, False says that it is not gone.
+    """
+
+    async def hidden() -> bool:
+        query = select(reports.c.id).where(reports.c.id == id, reports.c.token == -1)
+        async with engine.connect() as connection:
+            return await connection.scalar(query) is not None
+
     async with engine.begin() as connection:
         await connection.execute(
             update(reports).where(reports.c.id == id).values(state="draft", token=-1, meta=None, pinned=False)
         )
-        found = await connection.execute(
-            select(report_parts.c.token, report_parts.c.part, func.max(report_parts.c.seq).label("last"))
-            .where(report_parts.c.report == id)
-            .group_by(report_parts.c.token, report_parts.c.part)
-        )
-        streams = [(row.token, row.part, row.last) for row in found]
-    for token, part, last in streams:
-        for seq in range(0, last + 1, ROWS):
-            async with engine.begin() as connection:
-                await connection.execute(
-                    delete(report_parts).where(
-                        report_parts.c.report == id,
-                        report_parts.c.token == token,
-                        report_parts.c.part == part,
-                        report_parts.c.seq.between(seq, seq + ROWS - 1),
-                    )
-                )
+        location = await connection.scalar(select(reports.c.bodies).where(reports.c.id == id))
+    await places.rows.remove(id, hidden)
+    if location is not None:
+        try:
+            await places.outside(location).remove(id, hidden)
+        except ArchiveError as error:
+            log.warning("report hidden, its objects are still to be deleted", report=id, error=str(error))
+            return False
     async with engine.begin() as connection:
         await connection.execute(delete(reports).where(reports.c.id == id, reports.c.token == -1))
+    return True
 
 
 async def remove_unused_assets(engine: Engine, now: datetime) -> int:

@@ -15,7 +15,8 @@ at the latest by the transaction that would publish.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -25,10 +26,12 @@ from sqlalchemy import Select, delete, func, insert, select, tuple_, update
 
 from evertick.archive import cursor as cursors
 from evertick.archive import metadata, removal
+from evertick.archive.bodies import Places, Sink
 from evertick.archive.connection import Connection, Engine
-from evertick.archive.parts import PartWriter, compressed, read_asset, read_pieces, write_piece
-from evertick.archive.tables import assets, report_parts, reports, slots
-from evertick.errors import ArchiveError, Fenced, NotFound
+from evertick.archive.orphans import sweep_orphans
+from evertick.archive.parts import PartWriter, compressed, read_asset, write_piece
+from evertick.archive.tables import assets, reports, slots
+from evertick.errors import ArchiveError, BodyLost, Fenced, NotFound
 from evertick.model import Clock, Page, PartMeta, ReportMeta, Slot, report_id
 
 
@@ -47,9 +50,10 @@ class Asset:
 
 
 class ReportStore:
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, places: Places) -> None:
         self._engine = engine
         self._clock = clock
+        self._places = places
 
     # --- making one --------------------------------------------------------------------------------------------------
 
@@ -60,6 +64,7 @@ class ReportStore:
         answers it and nothing is to be made.
         """
         id = report_id(slot.id)
+        location = await self._places.new()
         async with self._engine.begin() as connection:
             found = (
                 await connection.execute(
@@ -81,16 +86,21 @@ class ReportStore:
                     state="draft",
                     created=created,
                     meta={"languages": list(languages)},
+                    bodies=location,
                 )
             )
         return id
 
     def writer(self, report: str, token: int, part: str, *, language: str = "") -> PartWriter:
         """The way to write a part: see `PartWriter`."""
-        return PartWriter(self._engine, report, token, part, language)
+
+        async def open_sink() -> Sink:
+            return self._places.at(await self._places.new()).sink(report, token, part)
+
+        return PartWriter(open_sink, report, part, language)
 
     async def write(self, report: str, token: int, part: str, seq: int, body: bytes) -> None:
-        """Store one piece of a gzip stream made elsewhere. Raises `Fenced`."""
+        """Store one piece of a gzip stream made elsewhere in the database. Raises `Fenced`."""
         await write_piece(self._engine, report, token, part, seq, body)
 
     async def asset(self, kind: str, content: bytes) -> Asset:
@@ -114,6 +124,9 @@ class ReportStore:
         `ReportError` when ``meta`` is beyond 4 KB. Publishing again what this token published changes nothing.
         """
         plain = metadata.to_json(meta)
+        # Looked at before the transaction, in which no other writer is to wait for a network; what a draft holds is touched by
+        # nobody else while the row says that it is ours, and that is checked below.
+        stored = await self._places.at(await self._places.new()).stored(meta.id, slot.token)
         async with self._engine.begin() as connection:
             found = (
                 await connection.execute(
@@ -129,7 +142,7 @@ class ReportStore:
                 raise Fenced(f"The lease of slot {slot.id} went to another run; report {meta.id} is not published.")
             if found is None or found.state != "draft" or found.token != slot.token:
                 raise Fenced(f"Report {meta.id} has no draft under token {slot.token}.")
-            await _check_complete(connection, meta, slot.token)
+            await _check_complete(connection, meta, stored)
             await connection.execute(
                 update(reports)
                 .where(reports.c.id == meta.id)
@@ -156,18 +169,24 @@ class ReportStore:
         )
         async with self._engine.connect() as connection:
             found = (await connection.scalars(stale)).all()
+        gone = 0
         for id in found:
-            await removal.remove_report(self._engine, id)
-        if found:
+            if not await removal.remove_report(self._engine, self._places, id):
+                break  # its store does not answer: the others would wait for it too
+            gone += 1
+        if gone:
             await removal.give_back(self._engine)
-        return len(found)
+        return gone
+
+    async def sweep_orphans(self) -> int:
+        """Delete objects that no report names and that are old enough not to belong to a run; once a day. Returns how many."""
+        return await sweep_orphans(self._engine, self._places, self._clock.now())
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def get(self, id: str) -> ReportMeta:
         """Raises `NotFound`; a draft is not there."""
-        meta, _ = await self._published(id)
-        return meta
+        return (await self._published(id))[0]
 
     async def latest(self, desk: str | None = None) -> ReportMeta | None:
         return next(iter((await self.list(1, desk=desk)).items), None)
@@ -196,15 +215,20 @@ class ReportStore:
 
         Raises `NotFound` at the first piece if there is no such part, later if the report is deleted meanwhile.
         """
-        meta, token = await self._published(report)
+        meta, token, location = await self._published(report)
         found = meta.part(part)
         if found is None:
             raise NotFound(f"Report {report} has no part '{part}'; it has {', '.join(p.part for p in meta.parts)}.")
         if found.asset is not None:
             yield (await read_asset(self._engine, found.asset))[1]
             return
-        async for piece in read_pieces(self._engine, report, token, found):
-            yield piece
+        try:
+            async with aclosing(self._places.at(location).read(report, token, found)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield piece
+        except BodyLost:
+            await self._published(report)  # deleted meanwhile, it is not lost
+            raise
 
     async def asset_body(self, hash: str) -> tuple[str, bytes]:
         """``(kind, gzip bytes)`` of an asset. Raises `NotFound`."""
@@ -224,7 +248,7 @@ class ReportStore:
     async def delete(self, id: str) -> None:
         """Delete a published report, pinned or not, and give its space back. Raises `NotFound`."""
         await self.get(id)
-        await removal.remove_report(self._engine, id)
+        await removal.remove_report(self._engine, self._places, id)
         await removal.give_back(self._engine)
 
     async def prune(
@@ -259,23 +283,25 @@ class ReportStore:
             too_many |= (row.taken > at_most) & (row.place > 1)
         async with self._engine.connect() as connection:
             gone = sorted(await connection.scalars(select(row.id).where(too_many)))
-        for id in gone:
-            await removal.remove_report(self._engine, id)
+        for done, id in enumerate(gone, 1):
+            if not await removal.remove_report(self._engine, self._places, id):
+                del gone[done:]  # its store does not answer: the others stay until it does
+                break
         assets_gone = await removal.remove_unused_assets(self._engine, self._clock.now())
         if gone or assets_gone:
             await removal.give_back(self._engine)
         return gone
 
-    async def _published(self, id: str) -> tuple[ReportMeta, int]:
+    async def _published(self, id: str) -> tuple[ReportMeta, int, str | None]:
         async with self._engine.connect() as connection:
             row = (await connection.execute(_rows().where(reports.c.id == id, reports.c.state == "published"))).first()
         if row is None:
             raise NotFound(f"There is no report {id}.")
-        return _meta(row), row.token
+        return _meta(row), row.token, row.bodies
 
 
 def _rows() -> Select[Any]:
-    return select(reports.c.token, reports.c.state, reports.c.pinned, reports.c.meta)
+    return select(reports.c.token, reports.c.state, reports.c.pinned, reports.c.meta, reports.c.bodies)
 
 
 def _meta(row: Any) -> ReportMeta:
@@ -304,14 +330,8 @@ def _insert_new(connection: Connection) -> Any:
     return postgresql.insert(assets).on_conflict_do_nothing()
 
 
-async def _check_complete(connection: Connection, meta: ReportMeta, token: int) -> None:
+async def _check_complete(connection: Connection, meta: ReportMeta, stored: Mapping[str, int]) -> None:
     """Every piece and asset that ``meta`` promises is stored: a reader never meets half a report."""
-    rows = await connection.execute(
-        select(report_parts.c.part, func.sum(func.length(report_parts.c.body)).label("stored"))
-        .where(report_parts.c.report == meta.id, report_parts.c.token == token)
-        .group_by(report_parts.c.part)
-    )
-    stored = {row.part: int(row.stored) for row in rows}
     own = [p for p in (*meta.parts, meta.facts) if p is not None and p.asset is None]
     wrong = [p.part for p in own if stored.get(p.part, 0) != p.stored]
     wanted = {p.asset for p in meta.parts if p.asset is not None}

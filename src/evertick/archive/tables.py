@@ -121,6 +121,7 @@ reports = Table(
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("stored", BigInteger, nullable=False, server_default="0"),
     Column("meta", JSON),  # ReportMeta, written by the update that publishes
+    Column("bodies", String(400)),  # where its parts are: a `body_places.location`; NULL: in report_parts
     Index("ix_reports_state_created", "state", "created", "id"),
 )
 
@@ -132,6 +133,15 @@ report_parts = Table(
     Column("part", String(32), primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("body", LargeBinary, nullable=False),  # a piece of one gzip stream, about 64 KB
+)
+
+body_places = Table(
+    "body_places",
+    metadata,
+    Column("base", String(300), primary_key=True),  # ARCHIVE__BODIES as it was set
+    Column("location", String(400), nullable=False),  # the folder of this database below it
+    Column("since", Instant, nullable=False),
+    Column("swept", Instant),  # when it was last looked through for objects that no report names
 )
 
 assets = Table(

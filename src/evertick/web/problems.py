@@ -21,6 +21,7 @@ from evertick.errors import (
     AssetsMissing,
     BadCursor,
     BoardError,
+    BodyLost,
     EvertickError,
     JobRefused,
     NotFound,
@@ -35,6 +36,7 @@ RETRY_S = "5"
 # The first that fits counts; what is not named here is our own fault: 500.
 _STATUS: tuple[tuple[type[EvertickError], int], ...] = (
     (NotFound, 404),
+    (BodyLost, 502),
     (BadCursor, 400),
     (ArchiveFull, 507),
     (ArchiveReadOnly, 503),
@@ -129,6 +131,8 @@ def add_handlers(app: FastAPI) -> None:
         problem = problem_of(error)
         if problem.status == 500:
             log.error("request failed", path=request.url.path, error=str(error), exc_info=error)
+        elif problem.status == 502:
+            log.error("body of a report is lost", path=request.url.path, error=str(error))
         return await respond(request, problem)
 
     app.add_exception_handler(Problem, on_problem)

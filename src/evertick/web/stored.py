@@ -34,9 +34,8 @@ async def send_part(request: Request, services: Services, meta: ReportMeta, part
     if part.asset is not None:
         _, body = await services.reports.asset_body(part.asset)
         return answer.stream(_one(body), len(body), part.size, services.settings.stall_s)
-    return answer.stream(
-        _walk(services.reports.part(meta.id, part.part)), part.stored, part.size, services.settings.stall_s
-    )
+    pieces = await begun(services.reports.part(meta.id, part.part))
+    return answer.stream(pieces, part.stored, part.size, services.settings.stall_s)
 
 
 async def send_asset(request: Request, services: Services, hash: str, kind: str) -> Response:
@@ -86,8 +85,18 @@ async def _one(body: bytes) -> AsyncGenerator[bytes, None]:
         yield body[start : start + PIECE]
 
 
+async def begun(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The same pieces, the first of them here already: what is not there is an error of its own, not half a page."""
+    walk = _walk(pieces)
+    await anext(walk)
+    return walk
+
+
 async def _walk(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     try:
+        first = await anext(pieces, b"")
+        yield b""  # for `begun`: from here on whoever closes the walk closes the pieces
+        yield first
         async for piece in pieces:
             yield piece
     finally:

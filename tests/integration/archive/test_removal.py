@@ -89,7 +89,7 @@ async def test_interrupted_the_report_is_hidden_and_the_sweeper_finishes(
     with monkeypatch.context() as patch:
         patch.setattr(archive.engine, "begin", dying)
         with pytest.raises(KeyboardInterrupt):
-            await removal.remove_report(archive.engine, meta.id)
+            await removal.remove_report(archive.engine, archive.places, meta.id)
     with pytest.raises(NotFound):
         await archive.reports.get(meta.id)
     assert 0 < await count(archive, report_parts) < 61

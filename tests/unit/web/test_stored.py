@@ -9,6 +9,7 @@ import random
 import httpx2
 import pytest
 
+from evertick.errors import ArchiveUnavailable, BodyLost
 from evertick.web.stored import PIECE, unpacked
 from unit.web.fakes import NOW, serving, world
 
@@ -138,4 +139,32 @@ async def test_nothing_of_the_reading_is_left(calls, stored):
         await client.get(f"/reports/{meta.id}/vi")
         await client.get(f"/reports/{meta.id}/vi", headers={"Accept-Encoding": "identity"})
     await asyncio.sleep(0)
+    assert world_.reports.open == 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (BodyLost("s3://reports/1/html is not there", hint="Bring it back"), 502),
+        (ArchiveUnavailable("s3://reports cannot be read"), 503),
+    ],
+)
+async def test_what_is_not_there_is_an_error_of_its_own_and_not_half_a_page(
+    calls, stored, monkeypatch, failure, status
+):
+    world_, meta = stored
+
+    async def part(report, part):
+        raise failure
+        yield b""
+
+    monkeypatch.setattr(world_.reports, "part", part)
+    async with calls(world_) as client:
+        answer = await client.get(f"/api/v1/reports/{meta.id}/parts/html")
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert failure.message in answer.json()["detail"]
+        page = await client.get(f"/reports/{meta.id}/vi", headers={"Accept": "text/html"})
+        assert page.status_code == status and failure.message in page.text
+        assert (await client.head(f"/reports/{meta.id}/vi")).status_code == 200
     assert world_.reports.open == 0
