@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import comb
 from statistics import median
 from typing import Any, NamedTuple, Protocol
 
@@ -16,8 +17,10 @@ from evertick.soak.stage import Status
 from evertick.soak.tape import EVERTICK, Growth, Look, Moment, Tape, thinned
 
 REFRESH, SAVE, REPORT = "refresh_indices", "save_report", "report"
-WARM_UP_S = 3600.0
-"""Of replayed time, for what the looks are compared with: by then a report was made and every page was read."""
+WARM_REPORTS = 3
+"""The warm-up is over when so many reports were made: by then every page, template and statement was used, and read."""
+WARM_SHARE = 1 / 3
+"""Of a tape that the warm-up takes at most."""
 OVERLAP = timedelta(hours=2)
 """So far back a collection looks for receipts of runs that had begun before the last one."""
 
@@ -74,29 +77,41 @@ class Recorder:
         self, *, days: float, seconds: float, requests: Mapping[str, int], crashed: str | None, notes: Sequence[str]
     ) -> Tape:
         looks = [s.look for s in self.seen]
-        reports = [Moment(self._at(r), "report") for r in self.receipts if r.job == SAVE and r.outcome is Outcome.OK]
+        moments = [Moment(self._at(r), "report") for r in self.receipts if r.job == SAVE and r.outcome is Outcome.OK]
+        warm_up_s = self._warm_up(moments)
+        warm = [r for r in self.receipts if self._at(r) > warm_up_s]
+        reports, iterations = [r.retained for r in _alone(warm, SAVE)], own_keep(warm)
         return Tape(
             name=EVERTICK,
             days=days,
             seconds=seconds,
             looks=thinned(looks),
-            moments=tuple(sorted((*reports, *self.moments))),
+            moments=tuple(sorted((*moments, *self.moments))),
             runs=_runs(self.receipts),
             requests=dict(requests),
             start_rss=self.start_rss,
             steady_rss=_middle(look.rss for look in looks[len(looks) // 2 :]),
             peak_rss=self.peak or None,
             peak_above_steady=_middle(_above(r) for r in _alone(self.receipts, REPORT)),
-            connections_leaked=leaked([look.connections for look in looks], [look.at for look in looks]),
-            kept_per_report=_middle(r.retained for r in _alone(self.receipts, SAVE)[1:]),
-            kept_per_iteration=_middle(own_keep(self.receipts)),
-            indices=_growth(kept(drifts(map(_figures, self.receipts), WARM_UP_S)["indices"])),
-            heap=_growth(trend(self._points("heap"), warm_up_s=WARM_UP_S)),
-            rss=_growth(trend(self._points("rss"), warm_up_s=WARM_UP_S)),
+            connections_leaked=leaked(looks, warm_up_s),
+            kept_per_report=_middle(reports),
+            kept_per_iteration=_middle(iterations),
+            kept_per_report_95=reach(reports),
+            kept_per_iteration_95=reach(iterations),
+            warm_up_s=round(warm_up_s, 1),
+            indices=_growth(kept(drifts(map(_figures, self.receipts), warm_up_s)["indices"])),
+            heap=_growth(trend(self._points("heap"), warm_up_s=warm_up_s)),
+            rss=_growth(trend(self._points("rss"), warm_up_s=warm_up_s)),
             receipts=by_job(self.receipts),
             crashed=crashed,
             notes=tuple(notes),
         )
+
+    def _warm_up(self, reports: Sequence[Moment]) -> float:
+        length = self.seen[-1].look.at if self.seen else 0.0
+        made = sorted(moment.at for moment in reports)
+        third = made[WARM_REPORTS - 1] if len(made) >= WARM_REPORTS else length
+        return min(third, length * WARM_SHARE)
 
     def _at(self, receipt: Receipt) -> float:
         return (receipt.started - self.began).total_seconds()
@@ -107,17 +122,29 @@ class Recorder:
                 yield Point(look.at, value, str(process))
 
 
-def leaked(counts: Sequence[int | None], at: Sequence[float], warm_up_s: float = WARM_UP_S) -> int | None:
-    """How many more are open at the end than ever while the pools filled.
-
-    >>> leaked([2, 9, 8, 8], [0, 60, 7200, 7300]), leaked([2, 3, 60, 120], [0, 60, 7200, 7300])
-    (0, 87)
-    """
-    warm = [n for n, when in zip(counts, at, strict=True) if n is not None and when - at[0] <= warm_up_s]
-    rest = [n for n, when in zip(counts, at, strict=True) if n is not None and when - at[0] > warm_up_s]
+def leaked(looks: Sequence[Look], warm_up_s: float) -> int | None:
+    """How many more connections are open at the end than ever while the pools filled."""
+    known = [(look.at, look.connections) for look in looks if look.connections is not None]
+    warm = [n for at, n in known if at <= warm_up_s]
+    rest = [n for at, n in known if at > warm_up_s]
     if not warm or not rest:
         return None
     return max(0, int(median(rest[-20:])) - max(warm))
+
+
+def reach(values: Sequence[int | None]) -> tuple[float, float] | None:
+    """The 95 % interval of the median, from the order of the values alone; ``None`` for fewer than six.
+
+    >>> reach([5, 1, 4, 2, 6, 3]), reach([1, 2, 3])
+    ((1, 6), None)
+    """
+    ordered = sorted(value for value in values if value is not None)
+    n = len(ordered)
+    below, tail = 0, 0.5**n
+    while tail <= 0.025:  # the median lies below the lowest of n values with so much chance, and so on
+        below += 1
+        tail += comb(n, below) * 0.5**n
+    return (ordered[below - 1], ordered[n - below]) if below else None
 
 
 def own_keep(receipts: Sequence[Receipt]) -> list[int]:
@@ -125,7 +152,7 @@ def own_keep(receipts: Sequence[Receipt]) -> list[int]:
     saved = {r.slot: r.retained for r in _alone(receipts, SAVE)}
     return [
         r.retained - inner
-        for r in _alone(receipts, REPORT)[1:]
+        for r in _alone(receipts, REPORT)
         if r.retained is not None and (inner := saved.get(r.slot)) is not None
     ]
 

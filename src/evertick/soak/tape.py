@@ -72,6 +72,11 @@ class Tape:
     """Bytes of heap, median over the runs that did not overlap."""
     kept_per_iteration: int | None = None
     """The same of the auto-report scheduler's own loop."""
+    kept_per_report_95: Sequence[float] | None = None
+    """The ends of the 95 % interval of that median; ``None``: of fewer than six runs there is none."""
+    kept_per_iteration_95: Sequence[float] | None = None
+    warm_up_s: float | None = None
+    """Of replayed time at the start of each process that growth leaves out, and what is kept per report."""
     indices: Growth | None = None
     heap: Growth | None = None
     rss: Growth | None = None

@@ -18,8 +18,6 @@ KB, MB = 1 << 10, 1 << 20
 KEPT_PER_REPORT = KEPT_PER_ITERATION = KB
 STEADY_EMBEDDED, STEADY_SERVERS = 85 * MB, 105 * MB
 ABOVE_STEADY = 5 * MB
-SETTLED = (16, 4)
-"""So many reports, and iterations, a median of what is kept is taken of; of fewer it says little."""
 
 
 def bounds(tape: Tape, settings: Mapping[str, Any], faults: Sequence[Injury] = ()) -> tuple[Bound, ...]:
@@ -33,9 +31,13 @@ def bounds(tape: Tape, settings: Mapping[str, Any], faults: Sequence[Injury] = (
         _at_most("failed runs", _failed(tape), 0, "count", "faults make runs fail; what comes of them is checked after each fault" if hurt else ""),
         _at_most("failed requests of readers", tape.requests.get("failed", 0), 0, "count"),
         _at_most("connections leaked", tape.connections_leaked, 0, "count", missing="it takes more than an hour to tell"),
-        _at_most("kept per report", tape.kept_per_report, KEPT_PER_REPORT, "bytes", missing="no report ran alone"),
-        _at_most("kept per iteration of the auto-report scheduler", tape.kept_per_iteration, KEPT_PER_ITERATION, "bytes",
-                 missing="no report ran alone"),
+        _kept("kept per report", tape.kept_per_report, tape.kept_per_report_95, KEPT_PER_REPORT),
+        _kept(
+            "kept per iteration of the auto-report scheduler",
+            tape.kept_per_iteration,
+            tape.kept_per_iteration_95,
+            KEPT_PER_ITERATION,
+        ),
         _growth("growth of the market-indices scheduler", tape.indices, COMPONENT_BOUND, tape),
         _growth("growth of the heap, in all", tape.heap, HEAP_BOUND, tape),
         _growth("growth of RSS, in all", tape.rss, RSS_BOUND, tape),
@@ -55,6 +57,20 @@ def _at_most(
     if measured > limit and excuse:
         return Bound(name, measured, limit, unit, None, excuse)
     return Bound(name, measured, limit, unit, measured <= limit)
+
+
+def _kept(name: str, middle: int | None, reach: Sequence[float] | None, limit: float) -> Bound:
+    """By the median over the runs; one above the limit whose interval reaches below it is not settled."""
+    if middle is None:
+        return Bound(name, None, limit, "bytes", None, "no report ran alone after the warm-up")
+    if middle <= limit:
+        return Bound(name, middle, limit, "bytes", True, "the median of the runs")
+    if reach is None:
+        return Bound(name, middle, limit, "bytes", None, "of so few reports the median says little")
+    if reach[0] > limit:
+        return Bound(name, middle, limit, "bytes", False, f"the median; its 95 % interval begins at {_kb(reach[0])}")
+    why = f"not settled: the 95 % interval of the median is {_kb(reach[0])} to {_kb(reach[1])}"
+    return Bound(name, middle, limit, "bytes", None, why)
 
 
 def _growth(name: str, found: Growth | None, limit: float, tape: Tape) -> Bound:
@@ -117,4 +133,4 @@ def span(tape: Tape) -> str:
 def _kb(value: float) -> str:
     if not isfinite(value):
         return "−∞" if value < 0 else "+∞"
-    return f"{'−' if value < 0 else '+'}{abs(value) / KB:,.0f} KB"
+    return f"{'−' if value < 0 else '+'}{abs(value) / KB:,.{1 if abs(value) < 100 * KB else 0}f} KB"
