@@ -515,6 +515,62 @@ def memory_diagnose(
 
 
 @cli.command()
+def soak(
+    days: Annotated[float | None, typer.Option(help="Simulated days.", min=0.02, max=400, show_default="1")] = None,
+    real: Annotated[
+        str | None, typer.Option(help="Play in real time for so long instead, for example 10m.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed: another market, other readers, other faults.")] = 7,
+    instruments: Annotated[
+        int | None, typer.Option(help="0: all.", min=0, show_default="all; 60 beyond three days")
+    ] = None,
+    refreshes: Annotated[int | None, typer.Option(help="A day.", min=24, max=8640, show_default="480")] = None,
+    reports: Annotated[int | None, typer.Option(help="A day.", min=1, max=288, show_default="8")] = None,
+    requests: Annotated[
+        int | None, typer.Option(help="A day.", min=0, show_default="5000; 1000 beyond three days")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Play the naive twins of the flow diagrams too, beside it.")
+    ] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Hurt it: failing providers, killed servers, a full disk, jumping clocks …")
+    ] = False,
+    redis: Annotated[
+        bool, typer.Option("--redis", help="With a Redis of its own, from the installed program.")
+    ] = False,
+    postgres: Annotated[
+        bool, typer.Option("--postgres", help="With a PostgreSQL of its own, from the installed programs.")
+    ] = False,
+    redis_url: Annotated[
+        str | None, typer.Option(help="With this Redis, which is to be empty.", show_default=False)
+    ] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="With this database, which is to be empty.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder for soak.html, soak.json and server.log.")] = Path(
+        "evertick-soak"
+    ),
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Replay a day of the server in minutes, readers included, and judge its memory; 1 if a bound is broken."""
+    from evertick.soak.command import planned, run_soak, tell, write
+
+    plan = planned(
+        days=days, real=real, seed=seed, instruments=instruments, refreshes=refreshes, reports=reports,
+        requests=requests, compare=compare, faults=faults,
+        database=database_url or ("postgresql" if postgres else "sqlite"),
+        board=redis_url or ("redis" if redis else "embedded"),
+    )  # fmt: skip
+    logs.configure(level="warning")
+    out.mkdir(parents=True, exist_ok=True)
+    done = run(run_soak(plan, load(config), out, quiet=as_json))
+    write(done, out)
+    if code := tell(done, out, as_json=as_json):
+        raise typer.Exit(code)
+
+
+@cli.command()
 def doctor(as_json: Json = False, data: Data = None, config: Config = None) -> None:
     """Check this installation: settings, data folder, database, board, page assets, languages and sources."""
     from evertick.doctor import examine

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from acceptance.leaking import install
+from acceptance.processes import environment
 from evertick.settings import load
 from evertick.soak.driver import opened, surroundings
 from evertick.soak.plan import Plan
@@ -32,3 +39,45 @@ async def test_a_server_that_is_killed_goes_on_at_the_same_instant(tmp_path: Pat
     assert len(refreshes) == 20
     assert len({r.pid for r in refreshes}) == 2
     assert len(reports.items) == 1
+
+
+def soak(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any], str]:
+    """The command as a user gives it: exit code, what it wrote down, what it told."""
+    done = subprocess.run(
+        [sys.executable, "-m", "evertick", "soak", "--out", str(folder / "out"), *options],
+        cwd=folder, env=environment(**(env or {})), capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    written = folder / "out" / "soak.json"
+    assert written.is_file(), done.stderr
+    return done.returncode, json.loads(written.read_text()), done.stdout
+
+
+def test_a_day_of_the_server_keeps_within_its_bounds(tmp_path: Path) -> None:
+    code, found, told = soak(tmp_path, "--days", "1", "--instruments", "24", "--requests", "1200")
+    bounds = {bound["name"]: bound for bound in found["bounds"]}
+    broken = {name: bound for name, bound in bounds.items() if bound["passed"] is False}
+    assert broken.keys() <= {"steady RSS"}, broken
+    tape = found["variants"]["evertick"]
+    assert tape["runs"]["refresh_indices"] == {"ok": 480}
+    assert tape["runs"]["save_report"]["ok"] >= 8
+    assert tape["connections_leaked"] == 0
+    assert tape["requests"]["unchanged"] > 0
+    assert "failed" not in tape["requests"]
+    assert sum(tape["requests"][kind] for kind in ("pages", "api", "conditional", "vanished")) > 1100
+    assert code == (1 if broken else 0)
+    assert told.strip().endswith("FAIL" if broken else "PASS")
+    assert (tmp_path / "out" / "soak.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_plugin_that_leaks_is_found_and_fails_the_soak(tmp_path: Path) -> None:
+    env = dict(install(tmp_path, 1))
+    del env["EVERTICK_PORT"]
+    code, found, told = soak(tmp_path, "--days", "0.4", "--requests", "0", "--reports", "12", env=env)
+    bounds = {bound["name"]: bound["passed"] for bound in found["bounds"]}
+    assert code == 1
+    assert bounds["growth of the heap"] is False
+    assert bounds["growth of RSS"] is False
+    assert bounds["growth, market indices"] is False
+    assert bounds["connections leaked"] is True
+    assert found["variants"]["evertick"]["heap"]["per_day"] > 400 << 20
+    assert told.strip().endswith("FAIL")

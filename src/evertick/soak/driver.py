@@ -33,7 +33,9 @@ from evertick.soak.wire import post
 BEFORE_NEXT_S = 1.0
 """A step ends this much before the next refresh is due: the simulator's time is set for it first."""
 READ_MEANWHILE = 0.125
-"""In so many steps readers ask while the refresh runs; else at some moment between two, as most do in a real day."""
+"""In so many steps readers ask while the refresh runs; else between two, as most do in a real day."""
+AFTER_REFRESH_S = 2.0
+"""After its due time a refresh has begun, and the clock does not jump before it has ended."""
 COLLECT_S = 43_200.0
 """Receipts are collected twice a day: the server keeps 20,000 of them."""
 
@@ -107,10 +109,14 @@ async def play(scene: Scene, beside: Beside, show: Show = lambda scene: None) ->
             at, until = n * plan.step_s, (n + 1) * plan.step_s
             await scene.set_market(at)
             await beside.before(scene, at, until)
-            if scene.random.random() < READ_MEANWHILE or plan.real_s is not None:
+            if plan.real_s is not None:
+                await asyncio.gather(_live(scene, until), *([scene.readers.step(_in_bursts(plan))] if _busy(n) else []))
+            elif scene.random.random() < READ_MEANWHILE:
                 await asyncio.gather(_live(scene, until), scene.readers.step(plan.requests_a_step))
             else:
-                await _live(scene, at + plan.step_s * scene.random.uniform(0.1, 0.9))
+                # Before any other job is due: what reading puts into caches, and the next refresh takes out of them, would
+                # else be told of another component in each case.
+                await _live(scene, at + AFTER_REFRESH_S)
                 await scene.readers.step(plan.requests_a_step)
                 await _live(scene, until)
             recorder.look(stage.status, stage.starts)
@@ -125,6 +131,15 @@ async def play(scene: Scene, beside: Beside, show: Show = lambda scene: None) ->
         recorder.moment(stage.now, "crash", str(error))
         return str(error)
     return None
+
+
+def _busy(step: int) -> bool:
+    """In real time readers also keep away for a while: until connections that are kept alive have been closed for it."""
+    return step % 10 < 7
+
+
+def _in_bursts(plan: Plan) -> float:
+    return plan.requests_a_step * 10 / 7
 
 
 async def _live(scene: Scene, until: float) -> None:

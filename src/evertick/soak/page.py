@@ -17,6 +17,7 @@ import evertick
 from evertick.errors import AssetsMissing
 from evertick.single import inline, policy
 from evertick.soak.page_timeline import KINDS, clock, figure
+from evertick.soak.readers import KINDS as ASKED
 from evertick.soak.tape import AFTER, BEFORE, EVERTICK, Bound, Growth, Injury, Soak, Tape
 from evertick.web.pages import format
 from evertick.web.pages.memory import AXIS, Bar, Block, more, share
@@ -152,7 +153,7 @@ def sentence(soak: Soak, ours: Tape) -> str:
     done = {job: sum(outcomes.values()) for job, outcomes in ours.runs.items()}
     work = [f"{done.get('refresh_indices', 0):,} refreshes", f"{done.get('report', 0):,} reports"]
     if ours.requests:
-        work.append(f"{sum(n for kind, n in ours.requests.items() if kind != 'failed'):,} requests")
+        work.append(f"{sum(ours.requests.get(kind, 0) for kind in ASKED):,} requests")
     if soak.faults:
         work.append(f"{len(soak.faults)} faults")
     return f"{span_words(soak, ours)}: {', '.join(work[:-1])} and {work[-1]}."

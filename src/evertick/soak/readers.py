@@ -97,6 +97,10 @@ class Readers:
         for wire in self._wires:
             wire.close()
 
+    @property
+    def asked(self) -> int:
+        return sum(self.counts[kind] for kind in KINDS)
+
     async def step(self, requests: float) -> None:
         """Ask so many times (what is left of a fraction is owed to the next step), some at once; streams go on meanwhile."""
         self._owed += requests

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import comb
+from math import comb, isfinite
 from statistics import median
 from typing import Any, NamedTuple, Protocol
 
@@ -202,7 +202,10 @@ def _key(receipt: Receipt) -> tuple[datetime, str, str | None]:
 
 
 def _growth(found: Trend | None) -> Growth | None:
-    return None if found is None else Growth(found.per_day, found.low, found.high)
+    """``None`` also where an end of the interval is infinite: then nothing was learnt."""
+    if found is None or not (isfinite(found.low) and isfinite(found.high)):
+        return None
+    return Growth(found.per_day, found.low, found.high)
 
 
 def _middle(values: Iterable[int | None]) -> int | None:

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -69,6 +70,7 @@ class Stage:
         self._began: float | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._earlier: Counter[str] = Counter()
 
     @property
     def now(self) -> float:
@@ -79,6 +81,11 @@ class Stage:
     def instant(self) -> datetime | None:
         """The virtual wall clock; ``None`` on the system's."""
         return None if self.start_at is None else self.start_at + timedelta(seconds=self.now)
+
+    @property
+    def runs(self) -> Counter[str]:
+        """Ended so far by all processes, by job; those that ended just before a process was killed are missing."""
+        return self._earlier + _counted(self.status)
 
     @property
     def elapsed(self) -> float:
@@ -131,6 +138,7 @@ class Stage:
         self.url, self.pid = ready["url"], ready["pid"]
         self.settings["port"] = int(self.url.rsplit(":", 1)[1])
         self.starts += 1
+        self._earlier += _counted(self.status)
         return self._seen(ready)
 
     async def advance(self, to: float) -> Status:
@@ -216,3 +224,7 @@ class Stage:
     def _seen(self, answer: Mapping[str, Any]) -> Status:
         self.status = Status(**{k: v for k, v in answer.items() if k in _STATUS})
         return self.status
+
+
+def _counted(status: Status) -> Counter[str]:
+    return Counter({job: sum(outcomes.values()) for job, outcomes in status.runs.items()})

@@ -29,20 +29,20 @@ def bounds(tape: Tape, settings: Mapping[str, Any], faults: Sequence[Injury] = (
         Bound("ended before its time", float(tape.crashed is not None), 0, "count", tape.crashed is None, tape.crashed or ""),
         _refreshes(tape, settings, hurt),
         _at_most("failed runs", _failed(tape), 0, "count", "faults make runs fail; what comes of them is checked after each fault" if hurt else ""),
-        _at_most("failed requests of readers", tape.requests.get("failed", 0), 0, "count"),
+        _at_most("failed requests", tape.requests.get("failed", 0), 0, "count"),
         _at_most("connections leaked", tape.connections_leaked, 0, "count", missing="it takes more than an hour to tell"),
         _kept("kept per report", tape.kept_per_report, tape.kept_per_report_95, KEPT_PER_REPORT),
         _kept(
-            "kept per iteration of the auto-report scheduler",
+            "kept per iteration, auto report",
             tape.kept_per_iteration,
             tape.kept_per_iteration_95,
             KEPT_PER_ITERATION,
         ),
-        _growth("growth of the market-indices scheduler", tape.indices, COMPONENT_BOUND, tape),
-        _growth("growth of the heap, in all", tape.heap, HEAP_BOUND, tape),
-        _growth("growth of RSS, in all", tape.rss, RSS_BOUND, tape),
+        _growth("growth, market indices", tape.indices, COMPONENT_BOUND, tape),
+        _growth("growth of the heap", tape.heap, HEAP_BOUND, tape),
+        _growth("growth of RSS", tape.rss, RSS_BOUND, tape),
         _at_most("steady RSS", tape.steady_rss, steady, "bytes"),
-        _at_most("peak above steady while a report is made", tape.peak_above_steady, ABOVE_STEADY, "bytes",
+        _at_most("peak of a report above steady", tape.peak_above_steady, ABOVE_STEADY, "bytes",
                  missing="no report ran alone"),
         *_injuries(faults),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def _refreshes(tape: Tape, settings: Mapping[str, Any], hurt: bool) -> Bound:
     ran = sum(tape.runs.get("refresh_indices", {}).values())
     if hurt:
         return Bound(
-            "refreshes that were due and did not run",
+            "refreshes that did not run",
             None,
             0,
             "count",
@@ -104,7 +104,7 @@ def _refreshes(tape: Tape, settings: Mapping[str, Any], hurt: bool) -> Bound:
         )
     if settings.get("real_s") is not None:  # one more or less at either end
         due -= 1
-    return _at_most("refreshes that were due and did not run", max(0, due - ran), 0, "count")
+    return _at_most("refreshes that did not run", max(0, due - ran), 0, "count")
 
 
 def _injuries(faults: Sequence[Injury]) -> list[Bound]:
