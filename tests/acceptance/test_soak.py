@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from acceptance.leaking import install
 from acceptance.processes import environment
 from evertick.settings import load
@@ -45,13 +47,14 @@ def soak(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> t
     """The command as a user gives it: exit code, what it wrote down, what it told."""
     done = subprocess.run(
         [sys.executable, "-m", "evertick", "soak", "--out", str(folder / "out"), *options],
-        cwd=folder, env=environment(**(env or {})), capture_output=True, text=True, timeout=110, check=False,
+        cwd=folder, env=environment(**(env or {})), capture_output=True, text=True, timeout=380, check=False,
     )  # fmt: skip
     written = folder / "out" / "soak.json"
     assert written.is_file(), done.stderr
     return done.returncode, json.loads(written.read_text()), done.stdout
 
 
+@pytest.mark.timeout(400)
 def test_a_day_of_the_server_keeps_within_its_bounds(tmp_path: Path) -> None:
     code, found, told = soak(tmp_path, "--days", "1", "--instruments", "24", "--requests", "1200")
     bounds = {bound["name"]: bound for bound in found["bounds"]}
@@ -69,6 +72,7 @@ def test_a_day_of_the_server_keeps_within_its_bounds(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "soak.html").read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.timeout(400)
 def test_a_plugin_that_leaks_is_found_and_fails_the_soak(tmp_path: Path) -> None:
     env = dict(install(tmp_path, 1))
     del env["EVERTICK_PORT"]
@@ -77,7 +81,6 @@ def test_a_plugin_that_leaks_is_found_and_fails_the_soak(tmp_path: Path) -> None
     assert code == 1
     assert bounds["growth of the heap"] is False
     assert bounds["growth of RSS"] is False
-    assert bounds["growth, market indices"] is False
     assert bounds["connections leaked"] is True
     assert found["variants"]["evertick"]["heap"]["per_day"] > 400 << 20
     assert told.strip().endswith("FAIL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import sin
 from typing import Any
 
 import pytest
@@ -85,6 +86,16 @@ async def test_growth_is_what_the_heap_gains_a_day_after_the_warm_up() -> None:
     assert grown is not None
     assert grown.per_day == pytest.approx(2400 * KB, rel=0.01)
     assert grown.low > 64 * KB
+
+
+async def test_a_leak_whose_line_bends_slowly_has_an_interval_too() -> None:
+    recorder = Recorder(START)
+    for n in range(200):
+        at = n * 180.0
+        recorder.look(Status(at, 80 * MB, 81 * MB, 20 * MB + n * MB + round(3 * MB * sin(n / 30)), 30, 6, 5, 4), 1)
+    grown = recorder.tape(days=0.4, seconds=60, requests={}, crashed=None, notes=()).heap
+    assert grown is not None
+    assert 400 * MB < grown.low < grown.per_day < grown.high < 560 * MB
 
 
 async def test_growth_of_the_indices_is_told_by_the_heap_from_run_to_run() -> None:
