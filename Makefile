@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-long test-thorough test-tools lint format wheel bench bench-sources bench-memory bench-engines calendars requirements clean
+.PHONY: help install demo test test-long test-thorough test-tools lint format wheel bench bench-sources bench-memory bench-engines soak calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -71,6 +71,9 @@ wheel: install .venv/dev  ## Build dist/*.whl and dist/*.tar.gz, page assets inc
 
 bench-engines: install .venv/engines test-tools  ## Hold eight job engines against one another, on servers of their own (15 minutes)
 	@$(BIN)/python benchmarks/engines/trial.py $(ARGS)
+
+soak: install test-tools  ## Play 30 days of the server with faults, readers included, and judge its memory (nightly; ARGS="--days 7")
+	@$(BIN)/evertick soak --days 30 --faults $(ARGS)
 
 bench-memory: install .venv/dev  ## What receipts cost, and what 30 days of runs with failing providers leave behind (10 minutes)
 	@$(BIN)/python benchmarks/memory.py $(ARGS)

@@ -100,7 +100,9 @@ async def run_soak(plan: Plan, own: Settings, out: Path, *, quiet: bool) -> Soak
         rounds = 3 if plan.compare else 1
         beside: Beside | None = None
         if plan.faults:
-            raise SoakError("faults are not there yet")
+            from evertick.soak.injuries import Faults
+
+            beside = await stack.enter_async_context(Faults())
         try:
             done = await soak(
                 plan, own, folder, command=command, beside=beside,
