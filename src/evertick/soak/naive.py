@@ -217,6 +217,7 @@ async def _lived(work: Any, clock: Stepped, chosen: argparse.Namespace, *, redis
     each = max(1, chosen.refreshes // max(1, chosen.reports))
     at, crashed = 0.0, None
     try:
+        recorder.look(at)
         for n in range(round(until / step)):
             at = n * step
             clock.set(chosen.start + timedelta(seconds=at))

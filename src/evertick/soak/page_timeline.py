@@ -179,7 +179,7 @@ def _line(tape: Tape, title: str, points: Sequence[_Point], scale: _Linear | _Lo
         end=(round(100 * (last.column + 0.5) / COLUMNS, 2), round(100 * scale.share(last.top), 2))
         if ended and last is not None and last.top is not None
         else None,
-        said=_said(tape, title, points, span),
+        said=_said(tape, title, span),
     )
 
 
@@ -188,12 +188,11 @@ def _joined(points: Sequence[str]) -> str:
     return "M" + "L".join(points) + ("h3" if len(points) == 1 else "") if points else ""
 
 
-def _said(tape: Tape, title: str, points: Sequence[_Point], span: float) -> str:
-    seen = [p.rss for p in points if p.rss is not None]
-    tops = [p.top for p in points if p.top is not None]
-    if not seen or not tops:
+def _said(tape: Tape, title: str, span: float) -> str:
+    seen = [look.rss for look in tape.looks if look.rss is not None]
+    if not seen:
         return f"{title}: not measured"
-    text = f"{title}: from {format.size(seen[0])} to {format.size(seen[-1])}, at most {format.size(max(tops))}"
+    text = f"{title}: from {format.size(seen[0])} to {format.size(seen[-1])}, at most {format.size(max(seen))}"
     return f"{text}, ended after {clock(tape.days * _DAY, span)}" if tape.crashed else text
 
 
