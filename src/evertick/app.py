@@ -127,6 +127,7 @@ class Server:
             universe=self.universe,
             clock=self.clock,
             settings=WebSettings.of(self.settings),
+            desks=self.desks,
             ready=self.ready,
             packer=compressor,
         )

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -24,9 +25,11 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 report = typer.Typer(no_args_is_help=True, help="Make, list, show and export reports.")
 schedule = typer.Typer(no_args_is_help=True, help="What is due, and when.")
 memory = typer.Typer(help="Whether memory is flat, and who leaks.")
+desk = typer.Typer(no_args_is_help=True, help="The desks of the settings.")
 db = typer.Typer(no_args_is_help=True, help="The database: upgrade, backfill, backup, restore.")
 cli.add_typer(report, name="report")
 cli.add_typer(schedule, name="schedule")
+cli.add_typer(desk, name="desk")
 cli.add_typer(memory, name="memory")
 cli.add_typer(db, name="db")
 
@@ -36,6 +39,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="The settings file
 Roles = Annotated[
     str | None, typer.Option(help="What this process does (ROLES): web, schedule, work.", show_default=False)
 ]
+OfDesk = Annotated[str | None, typer.Option("--desk", help="The id of a desk.", show_default="the first, or all")]
 Host = Annotated[str | None, typer.Option(help="The address to listen on (HOST).", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="The port to listen on (PORT); 0 takes a free one.", show_default=False)]
 
@@ -185,12 +189,12 @@ def poll(as_json: Json = False, data: Data = None, config: Config = None) -> Non
 
 
 @cli.command()
-def board(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+def board(desk: OfDesk = None, as_json: Json = False, data: Data = None, config: Config = None) -> None:
     """Show the latest quotes as they stand on the board, without asking any provider."""
 
     async def work() -> dict[str, Any]:
         async with api(load(config, data_dir=data)) as client:
-            return await client.get("/api/v1/indices")
+            return await client.get("/api/v1/indices", desk=desk)
 
     document = run(work())
     terminal.as_json(document) if as_json else terminal.indices(document)
@@ -212,12 +216,12 @@ def sources(as_json: Json = False, data: Data = None, config: Config = None) -> 
 
 
 @report.command("make")
-def report_make(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+def report_make(desk: OfDesk = None, as_json: Json = False, data: Data = None, config: Config = None) -> None:
     """Make a report now, in every language, and save it."""
 
     async def work() -> dict[str, Any]:
         async with api(load(config, data_dir=data)) as client:
-            job = await client.post("/api/v1/reports")
+            job = await client.post("/api/v1/reports" + (f"?desk={quote(desk)}" if desk else ""))
             with terminal.progress("Report", quiet=as_json) as show:
                 while job["state"] in ("due", "leased"):
                     told = job.get("progress") or {}
@@ -241,6 +245,7 @@ def report_make(as_json: Json = False, data: Data = None, config: Config = None)
 def report_list(
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     cursor: Annotated[str | None, typer.Option(help="Go on where the page before ended (its next).")] = None,
+    desk: OfDesk = None,
     as_json: Json = False,
     data: Data = None,
     config: Config = None,
@@ -249,17 +254,18 @@ def report_list(
 
     async def work() -> dict[str, Any]:
         async with api(load(config, data_dir=data)) as client:
-            return await client.get("/api/v1/reports", limit=limit, cursor=cursor)
+            return await client.get("/api/v1/reports", limit=limit, cursor=cursor, desk=desk)
 
     page = run(work())
     if as_json:
         terminal.as_json(page)
         return
     rows = [
-        (r["id"], terminal.when(r["created"]), ", ".join(r["languages"]), f"{r['size'] / 1e6:.1f} MB", r["instruments"])
+        (r["id"], r["desk"], terminal.when(r["created"]), ", ".join(r["languages"]), f"{r['size'] / 1e6:.1f} MB",
+         r["instruments"])
         for r in page["items"]
-    ]
-    terminal.table("Reports", ("id", "made", "languages", "size", "instruments"), rows, right=(3, 4))
+    ]  # fmt: skip
+    terminal.table("Reports", ("id", "desk", "made", "languages", "size", "instruments"), rows, right=(4, 5))
     if page["next"]:
         terminal.say(f"more with: --cursor {page['next']}")
 
@@ -267,6 +273,7 @@ def report_list(
 @report.command("show")
 def report_show(
     id: Annotated[str, typer.Argument(help="The id, or latest.")] = "latest",
+    desk: OfDesk = None,
     as_json: Json = False,
     data: Data = None,
     config: Config = None,
@@ -275,7 +282,7 @@ def report_show(
 
     async def work() -> dict[str, Any]:
         async with api(load(config, data_dir=data)) as client:
-            return await _report(client, id)
+            return await _report(client, id, desk)
 
     meta = run(work())
     if as_json:
@@ -298,6 +305,7 @@ def report_export(
         bool, typer.Option("--single", help="One file that needs nothing else, in one language.")
     ] = False,
     language: Annotated[str | None, typer.Option(help="With --single; default: the first of the report.")] = None,
+    desk: OfDesk = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -306,7 +314,7 @@ def report_export(
 
     async def work() -> list[Path]:
         async with api(load(config, data_dir=data)) as client:
-            meta = await _report(client, id)
+            meta = await _report(client, id, desk)
             if single:
                 return [await export_single(client, meta, language, to)]
             folder = to / f"evertick-{meta['id']}"
@@ -392,9 +400,9 @@ def report_render(
         raise typer.Exit(1)
 
 
-async def _report(client: remote.Remote, id: str) -> dict[str, Any]:
+async def _report(client: remote.Remote, id: str, desk: str | None = None) -> dict[str, Any]:
     if id == "latest":
-        page = await client.get("/api/v1/reports", limit=1)
+        page = await client.get("/api/v1/reports", limit=1, desk=desk)
         if not page["items"]:
             raise EvertickError("there is no report yet", hint="Make one with: evertick report make")
         id = page["items"][0]["id"]
@@ -405,12 +413,12 @@ async def _report(client: remote.Remote, id: str) -> dict[str, Any]:
 
 
 @schedule.command("list")
-def schedule_list(as_json: Json = False, data: Data = None, config: Config = None) -> None:
+def schedule_list(desk: OfDesk = None, as_json: Json = False, data: Data = None, config: Config = None) -> None:
     """List the schedules with their next run, and the newest slots with what became of them."""
 
     async def work() -> dict[str, Any]:
         async with api(load(config, data_dir=data)) as client:
-            return await client.get("/api/v1/slots", limit=20)
+            return await client.get("/api/v1/slots", limit=20, desk=desk)
 
     page = run(work())
     if as_json:
@@ -418,18 +426,51 @@ def schedule_list(as_json: Json = False, data: Data = None, config: Config = Non
         return
     terminal.table(
         "Schedules",
-        ("job", "schedule", "next run"),
-        [(s["job"], s["spec"], terminal.when(s["next_due"])) for s in page["schedules"]],
+        ("desk", "job", "schedule", "next run"),
+        [(s["desk"], s["job"], s["spec"], terminal.when(s["next_due"])) for s in page["schedules"]],
     )
     terminal.table(
         "Newest slots",
-        ("due", "job", "state", "attempts", "finished", "error"),
+        ("due", "desk", "job", "state", "attempts", "finished", "error"),
         [
-            (terminal.when(s["due"]), s["job"], s["state"], s["attempts"], terminal.when(s["finished"]), s["error"])
+            (terminal.when(s["due"]), s["desk"], s["job"], s["state"], s["attempts"], terminal.when(s["finished"]),
+             s["error"])
             for s in page["items"]
         ],
-        right=(3,),
-    )
+        right=(4,),
+    )  # fmt: skip
+
+
+@desk.command("list")
+def desk_list(
+    find: Annotated[str, typer.Option(help="Only those whose id or name has this in it.")] = "",
+    as_json: Json = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """List the desks: what they follow, in which languages, and when their next report is due."""
+
+    async def work() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        async with api(load(config, data_dir=data)) as client:
+            cursor: str | None = None
+            while True:
+                page = await client.get("/api/v1/desks", limit=100, cursor=cursor, q=find or None)
+                found += page["items"]
+                if (cursor := page["next"]) is None:
+                    return found
+
+    desks = run(work())
+    if as_json:
+        terminal.as_json({"items": desks, "next": None})
+        return
+    rows = [
+        (d["id"], d["name"] if d["name"] != d["id"] else "", len(d["instruments"]), ", ".join(d["locales"]),
+         d["report_every"], d["timezone"], terminal.when(d["next_report"]), "closed" if d["closed"] else "")
+        for d in desks
+    ]  # fmt: skip
+    columns = ("id", "name", "instruments", "languages", "reports", "time zone", "next report", "")
+    terminal.table("Desks", columns, rows, right=(2,))
 
 
 @memory.callback(invoke_without_command=True)

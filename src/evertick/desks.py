@@ -67,6 +67,11 @@ class Desks:
     def get(self, id: str) -> Desk | None:
         return self._by_id.get(id)
 
+    def name(self, id: str) -> str:
+        """For people; the id of a desk that there no longer is."""
+        desk = self.get(id)
+        return id if desk is None else desk.name
+
     def __iter__(self) -> Iterator[Desk]:
         return iter(self._by_id.values())
 

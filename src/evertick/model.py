@@ -287,6 +287,11 @@ class Receipt:
     pid: int = 0
 
     @property
+    def desk(self) -> str | None:
+        """Whose run it was; see `slot_id`."""
+        return None if self.slot is None else self.slot.split(".")[1]
+
+    @property
     def retained(self) -> int | None:
         """Bytes of heap kept after the run and its release."""
         if self.heap_after is None or self.heap_before is None:

@@ -91,7 +91,7 @@ async function refreshAside() {
   // Not under the reader's hands: a focused or working button stays.
   if (!aside || document.hidden || aside.contains(document.activeElement) || aside.querySelector("[aria-busy=true], [data-running]")) return;
   try {
-    const answer = await fetch("/?part=aside", { headers: { Accept: "text/html" } });
+    const answer = await fetch(aside.dataset.from, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const fresh = await answer.text();
     if (aside.querySelector("[aria-busy=true], [data-running]")) return;

@@ -8,15 +8,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from evertick.desks import Desk, Desks, Retention
+from evertick.universe import Universe
 from evertick.web import shapes
 from evertick.web.auth import Access
 from evertick.web.feed import Feed
 from evertick.web.guard import Guard
 from evertick.web.metrics import Metrics, Traffic
 from evertick.web.pages import dashboard, reading, sources, system
+from evertick.web.pages import desks as desks_page
 from evertick.web.pages import memory as memory_page
 from evertick.web.pages.pages import Pages
 from evertick.web.problems import add_handlers
+from evertick.web.routes import desks as desks_api
 from evertick.web.routes import indices, jobs, memory, reports, status
 from evertick.web.services import Services
 from evertick.web.state import Web
@@ -27,8 +31,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 DESCRIPTION = """Market indices every few minutes, reports every few hours.
 
-Reading is free. What changes something needs `API_TOKEN` (the Authorize button), unless the server is bound to loopback
-without one. Lists are `{"items", "next"}`: pass `next` as `cursor`. Errors are problem documents (RFC 9457)."""
+Reading is free, but for desks that have a token. What changes something needs `API_TOKEN` (the Authorize button), or the
+token of the desk, unless the server is bound to loopback without one. Lists are `{"items", "next"}`: pass `next` as `cursor`. Errors are problem documents (RFC 9457)."""
 
 
 def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
@@ -39,7 +43,8 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     does both.
     """
     settings = services.settings
-    access = Access(settings, services.clock)
+    desks = services.desks or _one(services)
+    access = Access(settings, services.clock, desks)
     assets = Assets()
     feed = Feed(services.board, services.document, services.universe, services.clock)
     streams = Streams(settings.stream_clients)
@@ -64,7 +69,8 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: "_".join([*map(str, route.tags[:1]), route.name]),
         license_info={"name": "MIT", "identifier": "MIT"},
     )
-    app.state.web = Web(services, access, feed, streams, metrics, assets, Pages(services, access, assets))
+    pages = Pages(services, access, assets, desks)
+    app.state.web = Web(services, access, feed, streams, metrics, assets, pages, desks)
     app.add_middleware(
         Guard,
         traffic=traffic,
@@ -75,10 +81,20 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         minutes=services.minutes,
     )
     add_handlers(app)
-    for module in (indices, reports, jobs, memory, status, dashboard, reading, sources, memory_page, system):
+    for module in (
+        indices, reports, desks_api, jobs, memory, status, dashboard, reading, desks_page, sources, memory_page, system,
+    ):  # fmt: skip
         app.include_router(module.router)
     _describe_problems(app)
     return app
+
+
+def _one(services: Services) -> Desks:
+    """The one desk of a server that was told of none."""
+    settings = services.settings
+    keep = Retention(1, 1, 1)  # nobody asks the web what is kept
+    name, rows = settings.desk, tuple(services.universe)
+    return Desks([Desk(name, name, rows, settings.locales, settings.timezone, "", keep)], Universe.of(rows))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from pydantic_core import to_json as to_json_bytes
 
+from evertick.desks import Desk
 from evertick.errors import BoardError
 from evertick.model import Clock, Snapshot
 from evertick.web.services import Board, Document, Universe
@@ -26,6 +27,8 @@ RELOAD_S = 1.0
 TRUST_S = 30.0
 """After so long the board is read even though no update was told: a notice may have been lost."""
 RESUBSCRIBE_S = 2.0
+BODIES = 16
+"""Of so many desks, and with and without sparklines, answers are kept for the next request; up to some 100 KB each."""
 
 EMPTY: Mapping[str, Any] = {"as_of": None, "quotes": [], "sources": []}
 """Before the first poll."""
@@ -77,7 +80,7 @@ class Feed:
         self._failure: BoardError | None = None
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._bodies: dict[bool, Body] = {}
+        self._bodies: dict[tuple[str | None, bool], Body] = {}
 
     async def current(self) -> Snapshot | None:
         """The latest snapshot, None before the first one. The last known stays when the board cannot be reached;
@@ -96,20 +99,25 @@ class Feed:
             await self._load()
         return self.snapshot
 
-    async def body(self, spark: bool = False) -> Body:
-        """``GET /api/v1/indices`` as bytes, at most one second old."""
+    async def body(self, spark: bool = False, desk: Desk | None = None) -> Body:
+        """``GET /api/v1/indices`` as bytes, at most one second old; with ``desk`` its instruments only."""
         snapshot = await self.current()
         now = self._clock.monotonic()
-        body = self._bodies.get(spark)
+        key = None if desk is None else desk.id, spark
+        body = self._bodies.pop(key, None)
         if body is None or body.version != self.version or not 0 <= now - body.made < 1.0:
-            document = self.document(snapshot, spark)
-            body = self._bodies[spark] = Body(to_json(document), document["as_of"], self.version, now)
+            document = self.document(snapshot, spark, desk)
+            body = Body(to_json(document), document["as_of"], self.version, now)
+        self._bodies[key] = body
+        if len(self._bodies) > BODIES:
+            del self._bodies[next(iter(self._bodies))]
         return body
 
-    def document(self, snapshot: Snapshot | None, spark: bool = False) -> Mapping[str, Any]:
+    def document(self, snapshot: Snapshot | None, spark: bool = False, desk: Desk | None = None) -> Mapping[str, Any]:
         if snapshot is None:
             return EMPTY
-        return self._document(snapshot, self._universe, self._clock.now(), spark=spark)
+        seen = self._universe if desk is None else desk.universe
+        return self._document(snapshot, seen, self._clock.now(), spark=spark)
 
     async def wait(self, version: int) -> int:
         """Return as soon as there is another version than this one, or the feed has closed."""

@@ -7,7 +7,7 @@ a quote or a report themselves.
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from evertick import __version__
+from evertick.desks import Desks
 from evertick.model import Bars, Clock, Instrument, Page, Receipt, ReportMeta, Slot, Snapshot, WebReceipt
 from evertick.settings import Settings
 from evertick.web.minutes import Minutes
@@ -77,11 +78,16 @@ class Ledger(Protocol):
     async def get(self, id: str, /) -> Slot: ...
 
     async def list(
-        self, limit: int = 20, cursor: str | None = None, job: str | None = None, state: str | None = None
+        self,
+        limit: int = 20,
+        cursor: str | None = None,
+        job: str | None = None,
+        state: str | None = None,
+        desk: str | None = None,
     ) -> Page[Slot]: ...
 
-    async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
-        """``(desk, job, spec, next_due)`` of every schedule."""
+    async def next_due(self, desks: Collection[str] | None = None) -> Sequence[tuple[str, str, str, datetime]]:
+        """``(desk, job, spec, next_due)`` of every schedule, or of those of ``desks``."""
 
 
 class Quotes(Protocol):
@@ -217,6 +223,8 @@ class Services:
     universe: Universe
     clock: Clock
     settings: WebSettings = field(default_factory=WebSettings)
+    desks: Desks | None = None
+    """``None``: one, which sees the whole universe."""
     minutes: Minutes = field(default_factory=Minutes)
     ready: Callable[[], Awaitable[Sequence[Check]]] = always_ready
     packer: Callable[[], Any] = gzip_stream

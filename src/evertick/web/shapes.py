@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from evertick.desks import Desk
 from evertick.model import Page, PartMeta, Receipt, ReportMeta, Slot
 
 T = TypeVar("T")
@@ -163,6 +164,17 @@ class ScheduleShape(Shape):
 
 class SlotsShape(Listed[SlotShape]):
     schedules: list[ScheduleShape] = Field(description="Every schedule with its next run, the soonest first.")
+
+
+class DeskShape(Shape):
+    id: str
+    name: str
+    instruments: list[str]
+    locales: list[str]
+    timezone: str
+    report_every: str = Field(description="Its schedule; empty where the server was told of no desks.")
+    closed: bool = Field(description="Has a token of its own: only that and `API_TOKEN` open it.")
+    next_report: datetime | None
 
 
 class ReceiptShape(Shape):
@@ -382,6 +394,19 @@ def slots_shape(page: Page[Slot], schedules: Iterable[tuple[str, str, str, datet
     rows = [ScheduleShape(desk=desk, job=job, spec=spec, next_due=due) for desk, job, spec, due in schedules]
     rows.sort(key=lambda row: row.next_due)
     return SlotsShape(items=[slot_shape(s) for s in page.items], next=page.next, schedules=rows)
+
+
+def desk_shape(desk: Desk, next_report: datetime | None) -> DeskShape:
+    return DeskShape(
+        id=desk.id,
+        name=desk.name,
+        instruments=[instrument.id for instrument in desk.instruments],
+        locales=list(desk.locales),
+        timezone=desk.timezone,
+        report_every=desk.report_every,
+        closed=desk.token is not None,
+        next_report=next_report,
+    )
 
 
 def receipts_shape(page: Page[Receipt]) -> Listed[ReceiptShape]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from evertick.desks import Desks
 from evertick.web.auth import Access
 from evertick.web.feed import Feed
 from evertick.web.metrics import Metrics
@@ -27,6 +28,7 @@ class Web:
     metrics: Metrics
     assets: Assets
     pages: Pages
+    desks: Desks
 
     def stop(self) -> None:
         """The server stops: let every stream end, take no new one."""

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from evertick import universe
 from evertick.board.document import document
+from evertick.desks import Desks
 from evertick.errors import BadCursor, BoardUnavailable, EvertickError, JobRefused, NotFound
 from evertick.memory import Gauge
 from evertick.memory.account import Account
@@ -181,7 +182,9 @@ class Reports:
         self.open = 0
         self.failure: EvertickError | None = None
 
-    def add(self, at: datetime, *, html: bytes = b"", warnings: Sequence[str] = ()) -> ReportMeta:
+    def add(
+        self, at: datetime, *, html: bytes = b"", warnings: Sequence[str] = (), desk: str = "default"
+    ) -> ReportMeta:
         css = gzip.compress(b":root{color:black}", mtime=0)
         hash = sha256(css).hexdigest()
         self.assets[hash] = ("css", css)
@@ -195,9 +198,9 @@ class Reports:
             bodies[name] = packed
             parts.append(PartMeta(name, language, len(plain), len(packed), sha256(packed).hexdigest()))
         parts.append(PartMeta("css", "vi", 18, len(css), hash, asset=hash))
-        slot = slot_id("default", "report", at)
+        slot = slot_id(desk, "report", at)
         meta = ReportMeta(
-            report_id(slot), "default", slot, at, at, ("vi", "en"), tuple(parts), HEADLINES, 178, 2.4,
+            report_id(slot), desk, slot, at, at, ("vi", "en"), tuple(parts), HEADLINES, 178, 2.4,
             {"collect": 0.4, "render": 1.7}, tuple(warnings),
         )  # fmt: skip
         self.stored[meta.id] = Stored(meta, bodies)
@@ -206,7 +209,8 @@ class Reports:
     async def list(self, limit: int = 20, cursor: str | None = None, desk: str | None = None) -> Page[ReportMeta]:
         if self.failure:
             raise self.failure
-        found = sorted((s.meta for s in self.stored.values()), key=lambda m: m.created, reverse=True)
+        metas = (s.meta for s in self.stored.values() if desk in (None, s.meta.desk))
+        found = sorted(metas, key=lambda m: m.created, reverse=True)
         return page(found, limit, cursor)
 
     async def get(self, id: str) -> ReportMeta:
@@ -245,6 +249,7 @@ def page(found: Sequence[Any], limit: int, cursor: str | None) -> Page[Any]:
 class Ledger:
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
+        self.desks: tuple[str, ...] = ("default",)
 
     async def submit(
         self, desk: str, job: str, params: Mapping[str, Any], now: datetime, trigger: str = "manual"
@@ -259,19 +264,29 @@ class Ledger:
         return self.slots[id]
 
     async def list(
-        self, limit: int = 20, cursor: str | None = None, job: str | None = None, state: str | None = None
+        self,
+        limit: int = 20,
+        cursor: str | None = None,
+        job: str | None = None,
+        state: str | None = None,
+        desk: str | None = None,
     ) -> Page[Slot]:
         if cursor == "wrong":
             raise ValueError("the cursor is not one of a page of slots; start without one")
-        found = [s for s in self.slots.values() if job in (None, s.job) and state in (None, s.state)]
+        found = [
+            s
+            for s in self.slots.values()
+            if job in (None, s.job) and state in (None, s.state) and desk in (None, s.desk)
+        ]
         return page(sorted(found, key=lambda s: s.due, reverse=True), limit, cursor)
 
-    async def next_due(self) -> Sequence[tuple[str, str, str, datetime]]:
-        return (
+    async def next_due(self, desks: Collection[str] | None = None) -> Sequence[tuple[str, str, str, datetime]]:
+        rows = (
             ("default", "refresh_indices", "3m", NOW + timedelta(seconds=95)),
-            ("default", "report", "3h..6h", NOW + timedelta(hours=3, minutes=20)),
+            *((desk, "report", "3h..6h", NOW + timedelta(hours=3, minutes=20)) for desk in self.desks),
             ("default", "housekeeping", "cron: 30 3 * * *", NOW + timedelta(hours=12)),
         )
+        return [row for row in rows if desks is None or row[0] in desks]
 
 
 @dataclass
@@ -381,6 +396,7 @@ class World:
     checks: list[Check]
     settings: WebSettings
     quotes: Quotes = field(default_factory=Quotes)
+    desks: Desks | None = None
     web: Any = None
     """The `Web` of the application that `serving` serves."""
     loop: asyncio.AbstractEventLoop | None = None
@@ -416,7 +432,7 @@ class World:
             board=self.board, document=document, reports=self.reports, ledger=self.ledger, runner=self.runner,
             memory=Memory(), account=account(self.clock), timeline=MemoryStore(), inquiry=Inquiry(), receipts=self.receipts, quotes=self.quotes,
             bars=DailyBars(), universe=universe.load(), clock=self.clock, settings=self.settings,
-            ready=ready,
+            ready=ready, desks=self.desks,
         )  # fmt: skip
 
 

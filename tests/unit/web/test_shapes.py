@@ -13,7 +13,7 @@ async def test_describes_every_route_of_the_design(client):
         "/api/v1/reports/{id}/parts/{part}", "/api/v1/jobs/{id}", "/api/v1/jobs/{id}/stream", "/api/v1/slots", "/api/v1/memory",
         "/api/v1/memory/receipts", "/api/v1/memory/timeline", "/api/v1/memory/components", "/api/v1/memory/web",
         "/api/v1/reports/{id}/pin", "/api/v1/reports/{id}/unpin", "/api/v1/reports/{id}/render",
-            "/api/v1/reports/{before}/diff/{after}", "/api/v1/memory/diagnoses", "/api/v1/memory/diagnose", "/api/v1/indices/{id}/history", "/api/v1/sources", "/healthz", "/readyz", "/metrics",
+            "/api/v1/reports/{before}/diff/{after}", "/api/v1/memory/diagnoses", "/api/v1/memory/diagnose", "/api/v1/indices/{id}/history", "/api/v1/sources", "/api/v1/desks", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     for methods in paths.values():
         for operation in methods.values():

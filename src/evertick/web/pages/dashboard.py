@@ -12,10 +12,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from evertick.desks import Desk
 from evertick.errors import ArchiveError, BoardError
-from evertick.model import Receipt
+from evertick.model import Receipt, Slot
+from evertick.settings import DEFAULT_DESK
+from evertick.web.opened import DeskId, desk_of
 from evertick.web.pages import views
 from evertick.web.pages.sources import credits
+from evertick.web.routes.jobs import schedules
 from evertick.web.state import Web, web_of
 
 router = APIRouter(include_in_schema=False)
@@ -41,27 +45,29 @@ class Planned:
 
 @router.head("/")
 @router.get("/")
-async def dashboard(request: Request, part: str = "") -> Response:
+async def dashboard(request: Request, part: str = "", desk: DeskId = None) -> Response:
     web = web_of(request)
+    seen = await desk_of(request, desk)
     if part == "aside":
-        return await web.pages.send(request, "aside.html", **await aside(web))
+        return await web.pages.send(request, "aside.html", desk=seen, **await aside(web, seen))
     problem = ""
     try:
-        document = web.feed.document(await web.feed.current(), spark=True)
+        document = web.feed.document(await web.feed.current(), True, seen)
     except BoardError as error:
         document, problem = web.feed.document(None), str(error)
     await asyncio.sleep(0)  # some milliseconds of work lie behind, and before: others first
     return await web.pages.send(
         request,
         "dashboard.html",
-        market=views.market(document, web.services.universe),
+        desk=seen,
+        market=views.market(document, seen.universe),
         problem=problem,
         credits=credits(quote["source"] for quote in document["quotes"]),
-        **await aside(web),
+        **await aside(web, seen),
     )
 
 
-async def aside(web: Web) -> dict[str, Any]:
+async def aside(web: Web, desk: Desk) -> dict[str, Any]:
     """What stands beside the markets. A database that is away leaves its parts empty, and says so."""
     services = web.services
     now = services.clock.now()
@@ -82,10 +88,10 @@ async def aside(web: Web) -> dict[str, Any]:
     }
     try:
         reports, due, running, missed, runs = await asyncio.gather(
-            services.reports.list(limit=REPORTS),
-            services.ledger.next_due(),
-            services.ledger.list(limit=5, state="leased"),
-            services.ledger.list(limit=3, state="missed"),
+            services.reports.list(limit=REPORTS, desk=desk.id),
+            schedules(web, desk),
+            _slots(web, desk, 5, "leased"),
+            _slots(web, desk, 3, "missed"),
             services.receipts.recent(limit=RUNS),
         )
     except ArchiveError as error:
@@ -93,11 +99,22 @@ async def aside(web: Web) -> dict[str, Any]:
     return found | {
         "reports": reports.items,
         "planned": [Planned(JOBS.get(job, job), spec, at, (at - now).total_seconds()) for _, job, spec, at in due],
-        "running": [(JOBS.get(s.job, s.job), s) for s in running.items],
-        "missed": [(JOBS.get(s.job, s.job), s) for s in missed.items],
+        "running": [(JOBS.get(s.job, s.job), s) for s in running],
+        "missed": [(JOBS.get(s.job, s.job), s) for s in missed],
         "runs": runs.items,
         "memory_line": memory_line(runs.items),
     }
+
+
+async def _slots(web: Web, desk: Desk, limit: int, state: str) -> Sequence[Slot]:
+    """Of the desk, and of what is done for all: the newest of both."""
+    ledger, report = web.services.ledger, web.services.settings.report_job
+    own = (await ledger.list(limit=limit, state=state, desk=desk.id)).items
+    if desk.id == DEFAULT_DESK:
+        return own
+    common = (await ledger.list(limit=limit, state=state, desk=DEFAULT_DESK)).items
+    both = [*own, *(slot for slot in common if slot.job != report)]
+    return sorted(both, key=lambda slot: slot.due, reverse=True)[:limit]
 
 
 def memory_line(receipts: Sequence[Receipt]) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
+from evertick.desks import Desk, Desks
 from evertick.errors import AssetsMissing
 from evertick.web.auth import Access
 from evertick.web.pages import format
@@ -22,13 +25,26 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+SWITCHED = 12
+"""Desks in the header; the page of desks has all of them."""
 SLICE_S = 0.004
 """How long a page may be rendered before other requests get a turn."""
 
 
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What the header offers: the first desks, and how many there are. ``all``: the page can also show all of them at once."""
+
+    path: str
+    desk: Desk | None
+    desks: Sequence[Desk]
+    count: int
+    all: bool
+
+
 class Pages:
-    def __init__(self, services: Services, access: Access, assets: Assets) -> None:
-        self._services, self._access, self._assets = services, access, assets
+    def __init__(self, services: Services, access: Access, assets: Assets, desks: Desks) -> None:
+        self._services, self._access, self._assets, self._desks = services, access, assets, desks
         self._environment: Environment | None = None
 
     async def send(
@@ -39,10 +55,14 @@ class Pages:
         *,
         status: int = 200,
         headers: dict[str, str] | None = None,
+        desk: Desk | None = None,
         **values: Any,
     ) -> Response:
-        """The page of ``template`` with ``values`` and what every page has; packed where the browser takes it."""
-        body = await self._render(template, self._common(request) | values)
+        """The page of ``template`` with ``values`` and what every page has; packed where the browser takes it.
+
+        ``desk`` is the one the page is about: it decides the time zone, and what the reader may do.
+        """
+        body = await self._render(template, self._common(request, desk) | values)
         sent = {"Cache-Control": "no-cache, private", "Vary": "Accept-Encoding, Cookie"} | (headers or {})
         if accepts_gzip(request):
             from isal import igzip
@@ -65,19 +85,42 @@ class Pages:
         except AssetsMissing:
             return problem_response(problem, request.url.path)
 
-    def _common(self, request: Request) -> dict[str, Any]:
+    def _common(self, request: Request, desk: Desk | None) -> dict[str, Any]:
         now = self._services.clock.now()
+        zone = desk.timezone if desk is not None else self._services.settings.timezone
         return {
-            "reader": self._access.page(request),
+            "reader": self._access.page(request, desk or self._the_one),
             "path": request.url.path,
+            "desk": desk,
+            "switch": self._switch(request, desk),
+            "of_desk": self._of_desk(desk),
             "css": self._assets.address("site.css"),
             "js": self._assets.address("site.js"),
             "notice": self._services.settings.notice,
             "version": self._services.version,
-            "zone": self._services.settings.timezone,
+            "zone": zone,
             "now": now,
-            "when": format.When(self._services.settings.timezone, now),
+            "when": format.When(zone, now),
         }
+
+    @property
+    def _the_one(self) -> Desk | None:
+        return self._desks.first if self._desks.only_default else None
+
+    def _of_desk(self, desk: Desk | None) -> str:
+        """What an address needs behind it to lead to the same desk; nothing where there is one only."""
+        return "" if desk is None or self._desks.only_default else f"?desk={desk.id}"
+
+    def _switch(self, request: Request, desk: Desk | None) -> Switch | None:
+        """The desks to choose among, where there is something to choose."""
+        if len(self._desks) < 2:
+            return None
+        reader = self._access.known(request)
+        found = [d for d in self._desks if reader.may_read(d)]
+        if len(found) < 2:
+            return None
+        path = request.url.path if request.url.path in ("/", "/reports") else "/"
+        return Switch(path, desk, found[:SWITCHED], len(found), path == "/reports" and reader.everything)
 
     async def _render(self, template: str, values: dict[str, Any]) -> bytes:
         pieces, turn = [], time.perf_counter()

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from evertick.model import part_name
 from evertick.reports.compare import Figure, Move, compare
+from evertick.web.opened import DeskId, reports_of, scope_of, unshared
 from evertick.web.pages import format
 from evertick.web.pages.sources import STATES
 from evertick.web.problems import Problem
@@ -32,21 +33,31 @@ async def library(
     request: Request,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
     job: Annotated[str, Query(max_length=96)] = "",
+    desk: DeskId = None,
 ) -> Response:
     web = web_of(request)
+    scope = await scope_of(request, desk)
     try:
-        page = await web.services.reports.list(limit=PAGE, cursor=cursor)
+        page = await (await reports_of(request)).list(limit=PAGE, cursor=cursor, desk=scope.id if scope else None)
     except ValueError as error:
         raise Problem(400, str(error)) from error
     return await web.pages.send(
-        request, "library.html", reports=page.items, next=page.next, first=cursor is None, job=job, languages=LANGUAGES
+        request,
+        "library.html",
+        desk=scope,
+        reports=page.items,
+        next=page.next,
+        first=cursor is None,
+        job=job,
+        languages=LANGUAGES,
+        named=None if web.desks.only_default else web.desks.name,
     )
 
 
 @router.head("/reports/{id}")
 @router.get("/reports/{id}")
 async def first_language(request: Request, id: Id) -> Response:
-    meta = await web_of(request).services.reports.get(id)
+    meta = await (await reports_of(request)).get(id)
     return RedirectResponse(f"/reports/{meta.id}/{meta.languages[0]}", 302)
 
 
@@ -55,7 +66,7 @@ async def first_language(request: Request, id: Id) -> Response:
 async def diff(request: Request, before: Id, after: Id) -> Response:
     """What changed from one report to another."""
     web = web_of(request)
-    found = await compare(web.services.reports, before, after)
+    found = await compare(await reports_of(request), before, after)
     return await web.pages.send(
         request,
         "diff.html",
@@ -117,11 +128,11 @@ def _figure(figure: Figure) -> Row:
 @router.get("/reports/{id}/{language}")
 async def reader(request: Request, id: Id, language: Annotated[str, Path(max_length=12)]) -> Response:
     services = web_of(request).services
-    meta = await services.reports.get(id)
+    meta = await (await reports_of(request)).get(id)
     part = meta.part(part_name("html", language, meta.languages)) if language in meta.languages else None
     if part is None:
         raise Problem(404, f"Report {id} is not in '{language}'. Its languages are {', '.join(meta.languages)}.")
-    return await send_part(request, services, meta, part)
+    return unshared(request, meta.desk, await send_part(request, services, meta, part))
 
 
 @router.head("/assets/{hash}.{kind}")

@@ -22,7 +22,7 @@ async def login_page(request: Request, next: Annotated[str, Query(max_length=512
     web = web_of(request)
     if not web.access.needs_token or web.access.session(request):
         return back_to(local_path(next))
-    return await web.pages.send(request, "login.html", next=local_path(next), wrong=False)
+    return await web.pages.send(request, "login.html", next=local_path(next), wrong=False, closed=web.access.closed)
 
 
 @router.post("/login")
@@ -33,10 +33,13 @@ async def login(request: Request) -> Response:
     target = local_path(fields.get("next"))
     if not web.access.needs_token:
         return back_to(target)
-    if not await web.access.token_fits(fields.get("token", "").strip()):
-        return await web.pages.send(request, "login.html", status=401, next=target, wrong=True)
+    reader = await web.access.of_token(fields.get("token", "").strip())
+    if reader is None:
+        return await web.pages.send(
+            request, "login.html", status=401, next=target, wrong=True, closed=web.access.closed
+        )
     response = back_to(target)
-    set_session(response, web.access.new_session(), secure=request.url.scheme == "https")
+    set_session(response, web.access.new_session(reader), secure=request.url.scheme == "https")
     return response
 
 

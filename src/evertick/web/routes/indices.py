@@ -11,11 +11,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from evertick.desks import Desk
 from evertick.errors import BoardError, NotFound
 from evertick.model import SlotState
 from evertick.web import shapes
 from evertick.web.auth import Writer, is_form
 from evertick.web.feed import to_json
+from evertick.web.opened import DeskId, desk_of, unshared
 from evertick.web.problems import Problem
 from evertick.web.replies import accepts_gzip, back_to
 from evertick.web.state import Web, web_of
@@ -35,40 +37,48 @@ _PACKED = _HEADERS | {"Content-Encoding": "gzip"}
 
 @router.head("/indices", include_in_schema=False)
 @router.get("/indices", summary="Latest quotes", response_model=shapes.Indices)
-async def indices(request: Request, spark: Spark = False) -> Response:
-    """The latest quote of every instrument, in the order of the universe, and the state of every source."""
-    body = await web_of(request).feed.body(spark)
+async def indices(request: Request, spark: Spark = False, desk: DeskId = None) -> Response:
+    """The latest quote of every instrument of the desk, in the order of the universe, and the state of every source."""
+    seen = await desk_of(request, desk)
+    body = await web_of(request).feed.body(spark, seen)
     if accepts_gzip(request):
-        return Response(body.packed, 200, _PACKED, "application/json")
-    return Response(body.plain, 200, _HEADERS, "application/json")
+        answer = Response(body.packed, 200, _PACKED, "application/json")
+    else:
+        answer = Response(body.plain, 200, _HEADERS, "application/json")
+    return unshared(request, seen.id, answer)
 
 
 @router.post(
     "/indices/refresh", summary="Refresh the quotes now", response_model=shapes.Refreshed, dependencies=[Writer]
 )
-async def refresh(request: Request) -> Response:
-    """Poll the sources now and answer with what was saved. Requests at the same time share one poll."""
+async def refresh(request: Request, desk: DeskId = None) -> Response:
+    """Poll the sources now, for all desks, and answer with what was saved. Requests at the same time share one poll."""
     web = web_of(request)
+    seen = await desk_of(request, desk)
     slot = await web.services.runner.run_now(web.services.settings.refresh_job, {})
     if slot.state is not SlotState.DONE:
         why = slot.error or "The poll did not end."
         raise Problem(502, f"The quotes were not refreshed: {why}", extra={"slot": slot.id})
-    document: dict[str, Any] = {**web.feed.document(await web.feed.reload()), "slot": slot.id}
+    document: dict[str, Any] = {**web.feed.document(await web.feed.reload(), desk=seen), "slot": slot.id}
     if is_form(request):
-        return back_to("/")
+        return back_to("/" if desk is None else f"/?desk={desk}")
     return Response(to_json(document), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 @router.get("/indices/stream", summary="Quotes, live", response_class=EventStream)
 async def stream(
-    request: Request, spark: Spark = False, last_event_id: Annotated[str | None, Header()] = None
+    request: Request,
+    spark: Spark = False,
+    desk: DeskId = None,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Server-sent events: `indices` with the whole document, at once and at every update; its id is the document's `as_of`."""
     web = web_of(request)
-    return EventStream(_frames(web, spark, last_event_id), web.streams, stall_s=web.services.settings.stall_s)
+    seen = await desk_of(request, desk)
+    return EventStream(_frames(web, spark, last_event_id, seen), web.streams, stall_s=web.services.settings.stall_s)
 
 
-async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[bytes, None]:
+async def _frames(web: Web, spark: bool, known: str | None, desk: Desk) -> AsyncGenerator[bytes, None]:
     """A reader that fell behind gets the newest document only: there is no queue."""
     feed, seen = web.feed, 0
     yield b"retry: 3000\n\n"
@@ -83,7 +93,7 @@ async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[by
             continue
         if feed.closed:
             return
-        body = await feed.body(spark)
+        body = await feed.body(spark, desk)
         if body.as_of != known:
             known = body.as_of
             yield body.event
@@ -91,14 +101,14 @@ async def _frames(web: Web, spark: bool, known: str | None) -> AsyncGenerator[by
 
 @router.get("/indices/{id}/history", summary="Prices of the past", response_model=shapes.HistoryShape)
 async def history(
-    request: Request, id: str, range: Annotated[Literal["1d", "7d", "30d", "2y"], Query()] = "1d"
+    request: Request, id: str, range: Annotated[Literal["1d", "7d", "30d", "2y"], Query()] = "1d", desk: DeskId = None
 ) -> Response:
     """Prices of one instrument: those of the refreshes for up to 30 days, its daily closes for two years.
 
     For 30 days one price every 15 minutes, the last of each.
     """
     services = web_of(request).services
-    instrument = services.universe.get(id)
+    instrument = (await desk_of(request, desk)).universe.get(id)
     if instrument is None:
         raise NotFound(f"There is no instrument {id}.", hint="GET /api/v1/indices lists them")
     now = services.clock.now()

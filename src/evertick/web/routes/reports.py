@@ -10,6 +10,7 @@ from starlette.responses import Response
 from evertick.reports.compare import Comparison, compare
 from evertick.web import shapes
 from evertick.web.auth import Writer, is_form
+from evertick.web.opened import DeskId, changing, desk_of, reports_of, scope_of, unshared
 from evertick.web.problems import Problem
 from evertick.web.replies import back_to
 from evertick.web.routes.jobs import Cursor, Limit
@@ -22,24 +23,28 @@ ReportId = Annotated[str, Path(max_length=64)]
 
 
 @router.get("", summary="Reports", response_model=shapes.Listed[shapes.ReportShape])
-async def reports(request: Request, limit: Limit = 20, cursor: Cursor = None) -> shapes.Listed[shapes.ReportShape]:
-    """The published reports, newest first."""
+async def reports(
+    request: Request, limit: Limit = 20, cursor: Cursor = None, desk: DeskId = None
+) -> shapes.Listed[shapes.ReportShape]:
+    """The published reports, newest first: of one desk, or with `API_TOKEN` and without `desk` of all."""
+    scope = await scope_of(request, desk)
     try:
-        page = await web_of(request).services.reports.list(limit=limit, cursor=cursor)
+        page = await (await reports_of(request)).list(limit=limit, cursor=cursor, desk=scope.id if scope else None)
     except ValueError as error:
         raise Problem(400, str(error)) from error
     return shapes.reports_shape(page)
 
 
 @router.post("", summary="Order a report", status_code=202, response_model=shapes.SlotShape, dependencies=[Writer])
-async def make(request: Request, response: Response) -> shapes.SlotShape | Response:
-    """Order a report. The answer is its slot; `Location` leads to its progress."""
+async def make(request: Request, response: Response, desk: DeskId = None) -> shapes.SlotShape | Response:
+    """Order a report of a desk. The answer is its slot; `Location` leads to its progress."""
     services = web_of(request).services
-    settings = services.settings
-    slot = await services.ledger.submit(settings.desk, settings.report_job, {}, services.clock.now())
+    ordered = await desk_of(request, desk)
+    changing(request, ordered.id)
+    slot = await services.ledger.submit(ordered.id, services.settings.report_job, {}, services.clock.now())
     services.runner.wake()
     if is_form(request):
-        return back_to(f"/reports?job={slot.id}")
+        return back_to(f"/reports?job={slot.id}" + ("" if desk is None else f"&desk={desk}"))
     response.headers["Location"] = f"/api/v1/jobs/{slot.id}"
     return shapes.slot_shape(slot)
 
@@ -47,7 +52,7 @@ async def make(request: Request, response: Response) -> shapes.SlotShape | Respo
 @router.get("/{id}", summary="One report", response_model=shapes.ReportShape)
 async def report(request: Request, id: ReportId) -> shapes.ReportShape:
     """The metadata of one report."""
-    return shapes.report_shape(await web_of(request).services.reports.get(id))
+    return shapes.report_shape(await (await reports_of(request)).get(id))
 
 
 @router.get("/{id}/parts/{part}", summary="One part of a report", response_class=Response)
@@ -79,7 +84,7 @@ async def unpin(request: Request, id: ReportId) -> shapes.ReportShape | Response
 @router.get("/{before}/diff/{after}", summary="What changed between two reports", response_model=Comparison)
 async def diff(request: Request, before: ReportId, after: ReportId) -> Comparison:
     """What changed from one report to another: headline, instruments, key figures of sections, sources."""
-    return await compare(web_of(request).services.reports, before, after)
+    return await compare(await reports_of(request), before, after)
 
 
 @router.post(
@@ -89,22 +94,27 @@ async def render(request: Request, id: ReportId) -> list[shapes.RemadeShape]:
     """Render every part again from the saved facts, and compare it with what is stored. Nothing is changed."""
     from evertick.reports.again import render_again
 
-    services = web_of(request).services
-    made = await render_again(services.reports, id, services.packer)
+    services, reports = web_of(request).services, await reports_of(request)
+    changing(request, (await reports.get(id)).desk)
+    made = await render_again(reports, id, services.packer)
     return [shapes.RemadeShape.model_validate(part) for part in made]
 
 
 async def _pin(request: Request, id: str, pinned: bool) -> shapes.ReportShape | Response:
-    reports = web_of(request).services.reports
+    reports = await reports_of(request)
+    desk = (await reports.get(id)).desk
+    changing(request, desk)
     await reports.pin(id, pinned)
-    return back_to("/reports") if is_form(request) else shapes.report_shape(await reports.get(id))
+    if is_form(request):
+        return back_to("/reports" if web_of(request).desks.only_default else f"/reports?desk={desk}")
+    return shapes.report_shape(await reports.get(id))
 
 
 async def _part(request: Request, id: str, part: str) -> Response:
     web = web_of(request)
-    meta = await web.services.reports.get(id)
+    meta = await (await reports_of(request)).get(id)
     found = meta.part(part)
     if found is None:
         names = ", ".join(p.part for p in meta.parts)
         raise Problem(404, f"Report {id} has no part '{part}'. Its parts are {names}.")
-    return await send_part(request, web.services, meta, found)
+    return unshared(request, meta.desk, await send_part(request, web.services, meta, found))
