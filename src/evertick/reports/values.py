@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from evertick.model import Group, Instrument, Session
+from evertick.model import Group, Instrument, Session, SourceStatus
 from evertick.reports.blocks import Name, Number, Spark, Text
 from evertick.reports.findings import Facts
 
@@ -40,7 +40,6 @@ STATES: Mapping[str, Text] = {
     "idle": Text("Not needed now"),
     "off": Text("Switched off"),
 }
-_PROVIDERS = {"yahoo": "Yahoo Finance", "coingecko": "CoinGecko", "alternative": "alternative.me"}
 
 FLAT = 0.2
 """Percent: a smaller 1D move is "little changed" and has no tone."""
@@ -50,9 +49,9 @@ def region(key: str) -> Text:
     return REGIONS.get(key) or Text("{name}", {"name": Name(key.title())})
 
 
-def provider(name: str) -> str:
-    """A proper name, the same in every language."""
-    return _PROVIDERS.get(name, name)
+def provider(name: str, sources: Iterable[SourceStatus]) -> str:
+    """A proper name, the same in every language: the title that the source goes by, else its name."""
+    return next((s.title for s in sources if s.name == name and s.title), name)
 
 
 def name(f: Facts) -> Name:

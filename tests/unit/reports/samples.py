@@ -144,12 +144,25 @@ def quote(instrument: Instrument) -> Quote:
 
 
 SOURCES = (
-    SourceStatus("yahoo", "ok", 102, AS_OF, duration_s=1.4),
+    SourceStatus("yahoo", "ok", 102, AS_OF, duration_s=1.4, title="Yahoo Finance"),
     SourceStatus(
-        "coingecko", "partial", 31, AS_OF, error="2 instruments missing", error_kind="partial", duration_s=0.6
+        "coingecko",
+        "partial",
+        31,
+        AS_OF,
+        error="2 instruments missing",
+        error_kind="partial",
+        duration_s=0.6,
+        title="CoinGecko",
     ),
     SourceStatus(
-        "alternative", "failing", 0, AS_OF - timedelta(hours=5), error="no connection", error_kind="unavailable"
+        "alternative",
+        "failing",
+        0,
+        AS_OF - timedelta(hours=5),
+        error="no connection",
+        error_kind="unavailable",
+        title="alternative.me",
     ),
 )
 

@@ -74,5 +74,8 @@ def test_landmarks_are_in_the_universe() -> None:
 
 def test_places_are_exchanges() -> None:
     assert set(PLACES) <= set(sessions.EXCHANGES)
-    assert values.provider("yahoo") == "Yahoo Finance"
-    assert values.provider("mine") == "mine"
+
+
+def test_a_source_is_called_by_its_title() -> None:
+    assert values.provider("yahoo", samples.SOURCES) == "Yahoo Finance"
+    assert values.provider("mine", samples.SOURCES) == "mine"

@@ -103,13 +103,15 @@ def freshness(findings: Findings) -> Iterator[Sentence]:
         if source.state in ("failing", "resting"):
             trouble = True
             if source.last_success is None:
-                yield NEVER.say(day, source.name, inputs, source=provider(source.name))
+                yield NEVER.say(day, source.name, inputs, source=provider(source.name, findings.sources))
             else:
                 inputs["last_success"] = source.last_success.isoformat()
-                yield FAILING.say(day, source.name, inputs, source=provider(source.name), since=source.last_success)
+                yield FAILING.say(
+                    day, source.name, inputs, source=provider(source.name, findings.sources), since=source.last_success
+                )
         elif source.state == "partial":
             trouble = True
-            yield PARTIAL.say(day, source.name, inputs, source=provider(source.name))
+            yield PARTIAL.say(day, source.name, inputs, source=provider(source.name, findings.sources))
     missing = Some.of(f for f in findings.facts if f.price is None)
     stale = Some.of(f for f in findings.facts if f.price is not None and not f.fresh)
     second = Some.of(f for f in findings.facts if f.price is not None and f.fallback)

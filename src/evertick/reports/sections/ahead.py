@@ -72,7 +72,9 @@ def _blocks(findings: Findings) -> Iterator[Any]:
         yield _timeline(codes, at)
         yield _table(codes, at)
     yield Paragraph([_fixed("method", text, time=findings.as_of) for text in METHOD])
-    named = dict.fromkeys(provider(source) for source in dict.fromkeys(f.source for f in findings.facts) if source)
+    named = dict.fromkeys(
+        provider(name, findings.sources) for name in dict.fromkeys(f.source for f in findings.facts) if name
+    )
     yield Paragraph([_fixed("attribution", ATTRIBUTION, names=tuple(named)), _fixed("disclaimer", DISCLAIMER)])
 
 

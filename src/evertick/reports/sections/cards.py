@@ -66,7 +66,7 @@ def card(f: Facts, findings: Findings, stored: Bars) -> Card:
         price=price(f),
         change=change(f.change),
         as_of=f.as_of,
-        source=provider(f.source) if f.source else None,
+        source=provider(f.source, findings.sources) if f.source else None,
         statistics=statistics(f),
         sentences=[_within(name(f), sentence) for sentence in instrument.about(f, findings)],
         bars=_table(f, history) if len(history) else None,

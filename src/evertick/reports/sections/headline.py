@@ -132,9 +132,9 @@ def rows(findings: Findings) -> Iterator[tuple[Any, ...]]:
             quotes[f.source] += 1
             stale[f.source] += not f.fresh
             second[f.source] += f.fallback
-    for source in findings.sources:
+    for source in sorted(findings.sources, key=lambda s: s.state in ("idle", "off")):
         yield (
-            Text("{name}", {"name": provider(source.name)}),
+            Text("{name}", {"name": provider(source.name, findings.sources)}),
             STATES.get(source.state) or Text("{name}", {"name": source.state}),
             Number(quotes[source.name], "integer"),
             source.last_success,
