@@ -34,6 +34,8 @@ AFTER_CLOSE = timedelta(minutes=10), timedelta(minutes=70)
 """When the bars of a day are asked for: each instrument at its own moment of this span after the close."""
 ASK_AGAIN = timedelta(hours=1)
 """After a failure; a provider that rests is not asked about 400 instruments every few minutes."""
+AHEAD = timedelta(minutes=5)
+"""A look noted so far in the future was noted by a clock that ran ahead: nobody knows when it was."""
 LOOK_AGAIN = timedelta(days=1)
 """After an answer without any bars."""
 FRESH = timedelta(hours=12)
@@ -153,10 +155,10 @@ class History:
 
     def _awake(self, of: Collection[Instrument] | None = None) -> Iterator[Instrument]:
         now = self._clock.now()
-        return (i for i in of or self._instruments if self._not_before.get(i.id, now) <= now)
+        return (i for i in of or self._instruments if not now < self._not_before.get(i.id, now) <= now + ASK_AGAIN)
 
     def _long_empty(self, series: Known) -> bool:
-        return series.last is None and self._clock.now() - series.checked >= LOOK_AGAIN
+        return series.last is None and not _within(LOOK_AGAIN, series.checked, self._clock.now())
 
     async def _fetch(
         self, work: Sequence[tuple[Instrument, date]], start: date, step: Step | None, at_most: int | None = None
@@ -243,14 +245,19 @@ def wanted_since(known: Known | None, start: date, now: datetime) -> date | None
     if known is None or known.since is None or known.since > start + SETTLE:
         return start
     if known.last is None:
-        return start if now - known.checked >= LOOK_AGAIN else None
-    return None if now - known.checked < FRESH else max(start, known.last - SETTLE)
+        return None if _within(LOOK_AGAIN, known.checked, now) else start
+    return None if _within(FRESH, known.checked, now) else max(start, known.last - SETTLE)
 
 
 def is_due(instrument: Instrument, checked: datetime, now: datetime) -> bool:
     """Whether the market of ``instrument`` ended a day since ``checked``, and the instrument's moment after it has come."""
     at = day_end(instrument.exchange, now) + stagger(instrument.id)
-    return checked < at <= now
+    return at <= now and not at <= checked <= now + AHEAD
+
+
+def _within(span: timedelta, checked: datetime, now: datetime) -> bool:
+    """Whether it was looked at lately."""
+    return -AHEAD <= now - checked < span
 
 
 def stagger(id: str) -> timedelta:

@@ -15,6 +15,8 @@ REST_S, LONGEST_REST_S = 60.0, 1800.0
 """The first rest of a public provider, doubled with every failure that follows, and the longest."""
 OWN_REST_S, OWN_LONGEST_REST_S = 5.0, 60.0
 """Those of a source at an address of the user's own, who may be about to repair it."""
+MOST_REST = timedelta(days=1, minutes=10)
+"""No rest is longer: what a provider asks for is cut to a day. One that ends later was reckoned by a clock that ran ahead."""
 FAILED_RUNS = 3
 """Runs that fail in a row before a provider is given a rest; one that refuses is given it at once."""
 STRIKES = 20
@@ -36,15 +38,21 @@ class Breaker:
     retry_at: datetime | None = None
 
     def open(self, now: datetime) -> bool:
-        return self.retry_at is not None and now < self.retry_at
+        return in_force(self.retry_at, now)
 
     def half_open(self, now: datetime) -> bool:
-        return self.retry_at is not None and now >= self.retry_at
+        return self.retry_at is not None and not self.open(now)
 
     def told(self, failed: bool, errors: Sequence[SourceError], now: datetime) -> None:
         """What a run ended with. A request to slow down opens it even when other parts of the run went well."""
         self.failed = self.failed + 1 if failed else 0
         self.retry_at = rest(errors, self.failed, now, self.own)
+
+
+def in_force(until: datetime | None, now: datetime) -> bool:
+    """Whether a source rests until then. Not until a time that only a wrong clock can have named, and be it remembered
+    beyond a restart."""
+    return until is not None and now < until <= now + MOST_REST
 
 
 def rest(errors: Sequence[SourceError], failed_runs: int, now: datetime, own: bool) -> datetime | None:

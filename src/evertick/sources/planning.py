@@ -35,7 +35,7 @@ def put_off(
         return None
     if session(instrument.exchange, now) in (Session.CLOSED, Session.BREAK):
         closed = last_close(instrument.exchange, now)
-        if quote.as_of >= closed or (heard is not None and heard >= closed + SETTLE):
+        if quote.as_of >= closed or (heard is not None and closed + SETTLE <= heard <= now):
             return CLOSED
     if instrument.core or hurry or asked is None:
         return None

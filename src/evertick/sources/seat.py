@@ -14,7 +14,7 @@ from evertick.model import Bars, Clock, Instrument, Quote, SourceStatus
 from evertick.settings import SourceSettings
 from evertick.sources.courtesy import TRIES, Courteous, Manners, Quota
 from evertick.sources.http import Getter
-from evertick.sources.judging import Breaker, advice, check_bars, failed, on_scale, sound, status
+from evertick.sources.judging import Breaker, advice, check_bars, failed, in_force, on_scale, sound, status
 from evertick.sources.listing import Listed
 from evertick.sources.reading import Answer, symbol_of
 
@@ -79,7 +79,7 @@ class Seat:
 
     def retry_at(self, now: datetime) -> datetime | None:
         """Until when it is not asked for quotes; ``None``: it may be asked."""
-        if rests := [at for at in (self.quotes.retry_at, self._asked_to_wait) if at is not None and at > now]:
+        if rests := [at for at in (self.quotes.retry_at, self._asked_to_wait) if at is not None and in_force(at, now)]:
             return max(rests)
         return self.quota.again_at() if self.quota.left() == 0 else None
 
@@ -91,7 +91,7 @@ class Seat:
     def has_told(self, instrument: Instrument, now: datetime) -> bool:
         """Whether what it last said of it cannot have changed yet."""
         heard = self._heard.get(instrument.id)
-        return heard is not None and (now - heard).total_seconds() < self.source.every_s
+        return heard is not None and 0 <= (now - heard).total_seconds() < self.source.every_s
 
     def begin(self) -> None:
         """A new run begins."""
@@ -224,7 +224,7 @@ class Seat:
         """What an earlier process knew of it: a rest that the provider asked for lasts beyond a restart."""
         self.status = replace(before, state="idle", quotes=0)
         asked_for = before.error_kind == SourceRateLimited.kind and before.quota_left != 0
-        if asked_for and before.retry_at is not None and before.retry_at > now:
+        if asked_for and in_force(before.retry_at, now):
             self.quotes.retry_at = before.retry_at
 
     def forget(self, ids: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from evertick.errors import SourceError, SourceMalformed, SourceRateLimited, Sou
 from evertick.model import Bars, Clock, Instrument, Quote
 from evertick.sources import daily
 from evertick.sources.http import Getter
+from evertick.sources.judging import in_force
 from evertick.sources.reading import (
     BELOW_ZERO,
     Answer,
@@ -130,7 +131,7 @@ class Yahoo:
         Both are doors of one house: a request to slow down from one holds for both, and while it holds none is asked.
         """
         now = self._clock.now()
-        if self._rests_until is not None and now < self._rests_until:
+        if self._rests_until is not None and in_force(self._rests_until, now):
             wait = (self._rests_until - now).total_seconds()
             raise SourceRateLimited(self.name, path, f"asked to slow down, resting for {wait:.0f} s", retry_after=wait)
         failure: SourceUnavailable | None = None

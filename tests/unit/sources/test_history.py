@@ -194,6 +194,21 @@ async def test_each_instrument_is_asked_once_after_every_close_at_its_own_moment
     assert len({id for ids, _ in provider.asked for id in ids}) == 40
 
 
+def test_a_look_that_a_clock_running_ahead_has_noted_puts_nothing_off() -> None:
+    one = instrument("A")
+    evening = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
+    today, ahead = evening - timedelta(minutes=1), evening + timedelta(days=30)
+    assert [history.is_due(one, checked, evening) for checked in (evening - timedelta(days=1), today, ahead)] == [
+        True,
+        False,
+        True,
+    ]
+    start = evening.date() - timedelta(days=400)
+    some, none = (Known(last, ahead, start) for last in (evening.date(), None))
+    assert history.wanted_since(some, start, evening) == evening.date() - history.SETTLE
+    assert history.wanted_since(none, start, evening) == start
+
+
 async def test_failures_do_not_keep_the_others_waiting(clock: FixedClock) -> None:
     names = [f"I{n}" for n in range(30)]
     provider, store = Provider(*names[:10]), Store(clock)

@@ -103,6 +103,14 @@ def test_a_breaker_opens_is_half_open_after_its_rest_and_closes_when_that_goes_w
     assert (breaker.failed, breaker.retry_at) == (0, None)
 
 
+def test_a_rest_that_a_clock_running_ahead_has_named_does_not_hold_once_the_clock_is_right():
+    breaker = Breaker()
+    ahead = NOW + timedelta(days=30)
+    breaker.told(False, [SourceRateLimited("one", "/", "HTTP 429", retry_after=86400.0)], ahead)
+    assert breaker.open(ahead + timedelta(hours=23))
+    assert breaker.half_open(NOW) and not breaker.open(NOW)
+
+
 def test_a_price_on_another_scale_than_the_last_known_is_refused_until_it_stays():
     first, known = on_scale(Answer([quote("SPX", 7000.0)]), {})
     assert (len(first.quotes), known) == (1, {"SPX": (7000.0, 0)})

@@ -28,6 +28,7 @@ def quote(as_of: datetime) -> Quote:
         (CLOSE - timedelta(seconds=1), CLOSE + SETTLE - timedelta(seconds=1), NIGHT, None),
         (CLOSE - timedelta(seconds=1), CLOSE + SETTLE, NIGHT, CLOSED),
         (CLOSE - timedelta(days=90), CLOSE + SETTLE, NIGHT, CLOSED),
+        (CLOSE - timedelta(days=1), NIGHT + timedelta(days=30), NIGHT, None),  # the clock ran ahead then
         (CLOSE - timedelta(days=1), CLOSE - timedelta(days=1), NIGHT, None),
         (CLOSE, CLOSE, datetime(2026, 11, 25, 14, 30, tzinfo=UTC), None),
     ],

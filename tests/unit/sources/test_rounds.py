@@ -283,6 +283,25 @@ async def test_what_changes_once_an_hour_is_asked_once_an_hour_and_of_nobody_els
     assert len(one.asked) == 2
 
 
+async def test_a_clock_that_is_put_back_puts_nothing_off(monkeypatch, clock):
+    """Neither what was heard while it ran ahead, nor a rest that was asked for then, be it remembered beyond a restart."""
+    hourly, resting = Script("one", clock, every_s=3600), Script("two", clock)
+    resting.answer = lambda asked: SourceRateLimited("two", "/quotes", "HTTP 429", retry_after=60)
+    instruments = [instrument("A", "one"), instrument("B", "two")]
+    right = clock.now()
+    bench = Bench(monkeypatch, [hourly, resting], instruments, clock, public=True)
+    await bench.run(after=30 * 86400)
+    clock.at = right
+    await bench.run(after=RUN_S)
+    assert (len(hourly.asked), len(resting.asked)) == (2, 2)
+    again = Bench(monkeypatch, [hourly, resting], instruments, clock, public=True)
+    again.statuses = tuple(
+        replace(status, retry_at=status.retry_at and status.retry_at + timedelta(days=30)) for status in bench.statuses
+    )
+    await again.run(after=RUN_S)
+    assert (len(hourly.asked), len(resting.asked)) == (3, 3)
+
+
 # --- what adapters do wrong ------------------------------------------------------------------------------------------
 
 
