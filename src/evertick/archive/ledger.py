@@ -38,6 +38,7 @@ PRUNE_STEP = 500
 _TRIES = 8
 _BETWEEN, _APART = "\x1f", "\x1e"
 _MICROSECOND = timedelta(microseconds=1)
+_CUT_SHORT = "the process that ran it ended before its time, and a newer slot has taken its place"
 _OVER = (SlotState.DONE, SlotState.FAILED, SlotState.MISSED)
 
 
@@ -115,15 +116,26 @@ class Ledger:
         )
         # Older ones nobody ran are covered by the newest; one that failed and waited for a retry has failed.
         await connection.execute(
-            update(slots).where(waiting, slots.c.attempts > 0).values(state=SlotState.FAILED, finished=now)
+            update(slots)
+            .where(waiting, slots.c.attempts > 0)
+            .values(state=SlotState.FAILED, finished=now, error=func.coalesce(slots.c.error, _CUT_SHORT))
         )
         passed = await connection.execute(
             update(slots).where(waiting).values(state=SlotState.MISSED, finished=now).returning(slots.c.coalesced)
         )
         coalesced = plan.coalesced + sum(count + 1 for (count,) in passed)
         made = [Slot(slot_id(desk, job, due), desk, job, due, SlotState.MISSED, finished=now) for due in plan.missed]
-        made.append(Slot(slot_id(desk, job, plan.newest), desk, job, plan.newest, coalesced=coalesced))
-        return [slot for slot in made if await self._insert(connection, slots, _values(slot))]
+        newest = Slot(slot_id(desk, job, plan.newest), desk, job, plan.newest, coalesced=coalesced)
+        written = [slot for slot in made if await self._insert(connection, slots, _values(slot))]
+        if await self._insert(connection, slots, _values(newest)) or await self._revive(connection, newest):
+            written.append(newest)
+        return written
+
+    async def _revive(self, connection: Connection, slot: Slot) -> bool:
+        """A clock that ran ahead has called the slot missed before its time; now its time has come."""
+        missed = and_(slots.c.id == slot.id, slots.c.state == SlotState.MISSED)
+        values = {"state": SlotState.DUE, "finished": None, "coalesced": slot.coalesced}
+        return bool((await connection.execute(update(slots).where(missed).values(**values))).rowcount)
 
     async def submit(
         self, desk: str, job: str, params: Mapping[str, Any], now: datetime, trigger: str = "manual"

@@ -81,6 +81,35 @@ async def test_slots_nobody_came_to_run_are_counted_in_the_newest(ledger: Ledger
     assert (await ledger.get(manual.id)).state == SlotState.DUE, "what a person asked for is not coalesced away"
 
 
+async def test_a_run_that_died_and_was_overtaken_failed_for_a_reason(ledger: Ledger) -> None:
+    await ledger.plan(*JOB, "3m", EVERY, NOW)
+    await ledger.plan(*JOB, "3m", EVERY, NOW + 3 * MINUTE)
+    died = await claimed(ledger, at=NOW + 3 * MINUTE)
+    await ledger.reclaim(NOW + 7 * MINUTE)  # killed with -9, and started again after the next was due
+    await ledger.plan(*JOB, "3m", EVERY, NOW + 7 * MINUTE)
+    found = await ledger.get(died.id)
+    assert found.state == SlotState.FAILED
+    assert "ended before its time" in (found.error or "")
+
+
+async def test_what_a_clock_running_ahead_called_missed_is_due_when_its_time_comes(ledger: Ledger) -> None:
+    times = parse("11:00,14:00,17:00", "UTC")
+    await ledger.plan(*JOB, str(times), times, NOW)
+    ahead = await ledger.plan(*JOB, str(times), times, NOW + timedelta(hours=9))
+    assert [slot.state for slot in ahead] == [SlotState.MISSED, SlotState.MISSED, SlotState.DUE]
+    slot = await claimed(ledger, at=NOW + timedelta(hours=9))
+    await ledger.finish(slot, SlotState.DONE, NOW + timedelta(hours=9))
+    await ledger.plan(*JOB, str(times), times, NOW + MINUTE)  # the clock is put right
+    for hours, made in ((2, 1), (5, 1), (8, 0)):  # the last one has run, early, and does not run twice
+        at = NOW + timedelta(hours=hours)
+        slots = await ledger.plan(*JOB, str(times), times, at)
+        assert [(slot.state, slot.due, slot.coalesced) for slot in slots] == [(SlotState.DUE, at, 0)] * made
+        if made:
+            found = await ledger.get(slots[0].id)
+            assert (found.state, found.finished) == (SlotState.DUE, None)
+            await ledger.finish(await claimed(ledger, at=at), SlotState.DONE, at)
+
+
 async def test_a_retry_gives_way_to_the_next_slot_as_failed(ledger: Ledger) -> None:
     await ledger.plan(*JOB, "3m", EVERY, NOW)
     await ledger.plan(*JOB, "3m", EVERY, NOW + 3 * MINUTE)
