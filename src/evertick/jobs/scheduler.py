@@ -17,6 +17,8 @@ log = structlog.get_logger()
 LONGEST_S = 30.0
 """The longest sleep: a wall clock that was changed is noticed within it."""
 SHORTEST_S = 0.05
+AGAIN_S = 1.0, 10.0
+"""After a failure; doubled with each that follows, to the second."""
 WHOLE = timedelta(minutes=10)
 """After so long every schedule is looked at, not only those that are due: another process may have changed some."""
 
@@ -38,15 +40,16 @@ class Scheduler(Looping):
         self._whole_at: datetime | None = None
 
     async def run(self) -> None:
+        again, longest = AGAIN_S
         while True:
-            nap = LONGEST_S
             try:
                 nap = await self.look()
             except Exception as error:  # noqa: BLE001 - the loop outlives the database; logged once
                 self._health.failed(error)
                 self._whole_at = None
-                nap = 1.0
+                nap, again = again, min(longest, again * 2)
             else:
+                again = AGAIN_S[0]
                 self._health.well()
             await self._alarm.wait(nap)
 

@@ -30,6 +30,8 @@ SETTINGS: Mapping[str, Any] = {
     "http": {"connect_timeout": 2.0, "read_timeout": 2.0, "total_timeout": 4.0},
 }
 """Of a server that is to be hurt: real seconds, which a virtual clock does not shorten, and of which a fault costs some."""
+CLOCK_HOURS = 26, 2
+"""How far a clock jumps, in turn: past what an hour's memory hides, and past a day's."""
 SHARED = 0.05
 """The share of requests that each kind of wrong answer of one fault gets."""
 SHARED_SLOW = 0.02
@@ -57,9 +59,9 @@ KINDS: Mapping[str, Kind] = {
     "redis stopped": Kind("Redis is stopped and started again", 720, "redis"),
     "postgresql killed": Kind("PostgreSQL is killed with -9 and recovers", 720, "postgresql"),
     "postgresql stopped": Kind("PostgreSQL is stopped and started again", 720, "postgresql"),
-    "disk full": Kind("the disk of the database has no room left", 1800, "disk"),
-    "clock ahead": Kind("the wall clock jumps two hours ahead and is put right again", 900),
-    "clock behind": Kind("the wall clock falls two hours behind and is put right again", 900),
+    "disk full": Kind("the disk of the database has no room left", 720, "disk"),
+    "clock ahead": Kind("the wall clock jumps ahead and is put right again", 900),
+    "clock behind": Kind("the wall clock falls behind and is put right again", 900),
     "summer time": Kind("summer time ends or begins", 7200),
     "refresh killed": Kind("the server is killed with -9 in the midst of a refresh"),
     "report killed": Kind("the server is killed with -9 in the midst of a report"),
@@ -102,7 +104,7 @@ def plan(
     chosen: list[tuple[str, Mapping[str, Any]]] = []
     for number in range(rounds):
         random = Random(f"faults {seed} {number}")
-        wanted = _once(random, means, paths)
+        wanted = _once(random, means, paths, CLOCK_HOURS[number % len(CLOCK_HOURS)])
         random.shuffle(wanted)
         chosen += wanted
     random = Random(f"times {seed}")
@@ -127,7 +129,9 @@ def _room(days: float) -> tuple[float, float]:
     return min(WARM_UP_S, 0.05 * whole), max(0.5 * whole, whole - REST_S)
 
 
-def _once(random: Random, means: Collection[str], paths: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
+def _once(
+    random: Random, means: Collection[str], paths: Sequence[str], hours: int
+) -> list[tuple[str, Mapping[str, Any]]]:
     """Every kind that is possible, once; the networks once for each that can be cut off, the wrong answers a dozen at a time."""
     wanted: list[tuple[str, Mapping[str, Any]]] = []
     for kind, about in KINDS.items():
@@ -141,6 +145,8 @@ def _once(random: Random, means: Collection[str], paths: Sequence[str]) -> list[
             wanted.append((kind, {"rules": [f"all={one}:{SHARED_SLOW}" for one in SLOW]}))
         elif kind.startswith("network"):
             wanted += [(kind, {"path": path}) for path in paths]
+        elif kind.startswith("clock"):
+            wanted.append((kind, {"hours": hours}))
         else:
             wanted.append((kind, {}))
     return wanted

@@ -24,7 +24,6 @@ from evertick.soak.wire import Wire, post
 
 Undo = Callable[[], Awaitable[None]]
 
-CLOCK_S = 7200.0
 STALLED_S = 4.0
 """Real seconds: nobody's patience ends by the virtual clock."""
 SLOW_S: Mapping[str, float] = {"providers": 0.3, "redis": 0.03, "database": 0.01}
@@ -151,22 +150,22 @@ class Inflict:
 
     # --- clocks ------------------------------------------------------------------------------------------------------
 
-    async def _shift(self, by: float, what: str) -> Hurt:
-        await self.ground.stage.shift(by)
+    async def _shift(self, hours: float) -> Hurt:
+        await self.ground.stage.shift(hours * 3600)
         pid = self.ground.stage.pid
         self.put_back += 1  # now, or when it is put right
 
         async def undo() -> None:
             if self.ground.stage.pid == pid:  # a new process has the right time anyhow
-                await self.ground.stage.shift(-by)
+                await self.ground.stage.shift(-hours * 3600)
 
-        return Hurt(what, undo)
+        return Hurt(f"{hours:+g} h", undo)
 
     async def _clock_ahead(self, given: Mapping[str, Any]) -> Hurt:
-        return await self._shift(CLOCK_S, f"{CLOCK_S / 3600:+g} h")
+        return await self._shift(given["hours"])
 
     async def _clock_behind(self, given: Mapping[str, Any]) -> Hurt:
-        return await self._shift(-CLOCK_S, f"{-CLOCK_S / 3600:+g} h")
+        return await self._shift(-given["hours"])
 
     async def _summer_time(self, given: Mapping[str, Any]) -> Hurt:
         return Hurt(f"in {self.ground.stage.settings['timezone']}", _soon(lambda: None))
