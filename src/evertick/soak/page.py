@@ -224,6 +224,12 @@ def interval(found: Growth | None) -> str:
     return f"{more(found.per_day)} ({more(found.low)} … {more(found.high)})"
 
 
+def kept(middle: int | None, ends: Sequence[float] | None) -> str:
+    """The median of what runs kept, with its interval where there is one: ``312 B (−40 B … 1.1 KB)``"""
+    text = format.size(middle)
+    return f"{text} ({format.size(ends[0])} … {format.size(ends[1])})" if ends else text
+
+
 def block(
     tapes: Sequence[Tape],
     title: str,
@@ -267,9 +273,9 @@ def compared(tapes: Sequence[Tape]) -> list[Compared]:
 
     return [
         row("Connections leaked", "about 480 in 24 h", "0", lambda t: _count(t.connections_leaked)),
-        row("Kept per report", "about 7 MB", "about 100 KB", lambda t: format.size(t.kept_per_report)),
+        row("Kept per report", "about 7 MB", "about 100 KB", lambda t: kept(t.kept_per_report, t.kept_per_report_95)),
         row("Kept per iteration of the auto-report scheduler", "about 10 MB", "about 1 MB",
-            lambda t: format.size(t.kept_per_iteration)),
+            lambda t: kept(t.kept_per_iteration, t.kept_per_iteration_95)),
         row("Market indices, growth a day", "about 50 MB", "about 5 MB", lambda t: _per_day(t.indices)),
         row("All, growth of heap a day", "about 200 MB", "about 20 MB", lambda t: _per_day(t.heap)),
         row("All, growth of RSS a day", format.DASH, format.DASH, lambda t: _per_day(t.rss)),
@@ -278,6 +284,7 @@ def compared(tapes: Sequence[Tape]) -> list[Compared]:
         row("RSS, at its highest", "crash at about 650 MB", format.DASH, lambda t: format.size(t.peak_rss)),
         row("Peak above steady while a report is made", format.DASH, "7 MB or more",
             lambda t: format.size(t.peak_above_steady)),
+        row("Warm-up, left out of growth and of what is kept", format.DASH, format.DASH, lambda t: _span(t.warm_up_s)),
         row("Ended before its time", "yes", "no", _ended),
         row("Real time it took", format.DASH, format.DASH, lambda t: format.seconds(t.seconds)),
     ]  # fmt: skip
@@ -341,6 +348,10 @@ def _middle(found: Growth | None) -> float | None:
 
 def _per_day(found: Growth | None) -> str:
     return "too few runs" if found is None else more(found.per_day)
+
+
+def _span(seconds: float | None) -> str:
+    return format.DASH if seconds is None else clock(seconds, seconds)
 
 
 def _count(value: float | None) -> str:

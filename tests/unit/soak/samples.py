@@ -32,6 +32,7 @@ def evertick(**more: object) -> Tape:
             "requests": {"pages": 2501, "api": 2203, "slow": 61, "failed": 3},
             "start_rss": 78 * MB, "steady_rss": 79 * MB + 123_456, "peak_rss": 83 * MB, "peak_above_steady": 3 * MB + 7_000,
             "connections_leaked": 0, "kept_per_report": -40, "kept_per_iteration": 312,
+            "kept_per_report_95": (-400.0, 777.0), "kept_per_iteration_95": None, "warm_up_s": 7_200.0,
             "indices": Growth(1_234.0, -3_100.0, 5_432.0), "heap": Growth(2_100.0, -9_000.0, 14_321.0),
             "rss": Growth(10_000.0, -60_000.0, inf),
             "receipts": {
