@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from asyncio import TaskGroup
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -139,38 +140,47 @@ def shown(scene: Scene) -> str:
 
 Bar = Callable[[float, str], None]
 
+MANNERS = BEFORE, AFTER
+
 
 def twins(plan: Plan, folder: Path, bar: Bar) -> Callable[[dict[str, Any], Surroundings], Awaitable[dict[str, Tape]]]:
-    """Plays the same days in the manner of the flow diagrams, each against a simulator of its own that starts anew."""
+    """Plays the same days in the manner of the flow diagrams, both at a time, each against a simulator of its own that starts anew."""
     from evertick.soak.naive import play
 
+    news: dict[str, Mapping[str, Any]] = {}
+
+    def told(manner: str, now: Mapping[str, Any]) -> None:
+        news[manner] = now
+        share = sum(one["at"] / one["until"] for one in news.values())
+        bar((1 + share) / 3, "the twins: " + "; ".join(_twin(name, news[name]) for name in MANNERS if name in news))
+
+    async def one(number: int, manner: str, settings: dict[str, Any], around: Surroundings) -> Tape:
+        universe = Path(settings["universe"]) if "universe" in settings else None
+        async with simulator(plan.seed, universe=universe, start=START, speed=0.0) as upstream:
+            made = settings | {"data_dir": str(folder / manner)}
+            if around.database_url is not None:
+                made["database_url"] = await _database(around.database_url, f"evertick_{manner}")
+            if around.redis_url is not None:
+                made["redis_url"] = around.redis_url.rsplit("/", 1)[0] + f"/{number}"
+            return await play(
+                manner, load(environ={}, **made), upstream, days=plan.days, start=START, refreshes=plan.refreshes,
+                reports=plan.reports, progress=partial(told, manner),
+            )  # fmt: skip
+
     async def both(settings: dict[str, Any], around: Surroundings) -> dict[str, Tape]:
-        found = {}
-        for number, manner in enumerate((BEFORE, AFTER), 1):
-            place = folder / manner
-            universe = Path(settings["universe"]) if "universe" in settings else None
-            async with simulator(plan.seed, universe=universe, start=START, speed=0.0) as upstream:
-                made = settings | {"data_dir": str(place)}
-                if around.database_url is not None:
-                    made["database_url"] = await _database(around.database_url, f"evertick_{manner}")
-                if around.redis_url is not None:
-                    made["redis_url"] = around.redis_url.rsplit("/", 1)[0] + f"/{number}"
-                found[manner] = await play(
-                    manner, load(environ={}, **made), upstream, days=plan.days, start=START, refreshes=plan.refreshes,
-                    reports=plan.reports,
-                    progress=partial(_twin, bar, number, manner),
-                )  # fmt: skip
-        return found
+        try:
+            async with TaskGroup() as group:
+                playing = {m: group.create_task(one(n, m, settings, around)) for n, m in enumerate(MANNERS, 1)}
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
+        return {manner: task.result() for manner, task in playing.items()}
 
     return both
 
 
-def _twin(bar: Bar, number: int, manner: str, told: Mapping[str, Any]) -> None:
+def _twin(manner: str, told: Mapping[str, Any]) -> str:
     runs = f"{told['refreshes']:,} refreshes, {told['reports']:,} reports"
-    bar(
-        (number + told["at"] / told["until"]) / 3,
-        f"the twin '{manner}' · RSS {(told['rss'] or 0) / MB:.1f} MB · {runs}",
-    )
+    return f"'{manner}' RSS {(told['rss'] or 0) / MB:.1f} MB, {runs}"
 
 
 async def _database(url: str, name: str) -> str:
