@@ -139,7 +139,11 @@ def values(soak: Soak) -> dict[str, Any]:
         ],
         "jobs": [one for t in tapes for one in jobs(t, titles[t.name])],
         "faults": [fault(one, span) for one in soak.faults],
-        "readers": [(titles[t.name], kind, f"{count:,}") for t in tapes for kind, count in t.requests.items()],
+        "readers": [
+            (f"{kind.replace('_', ' ')}{'' if t is ours else f' ({titles[t.name]})'}", f"{count:,}")
+            for t in tapes
+            for kind, count in t.requests.items()
+        ],
         "about": [*flat("", {"command": soak.command, "started": soak.started, "took": format.seconds(soak.seconds)})],
         "machine": list(flat("", soak.machine)),
         "versions": list(flat("", {"evertick": soak.evertick} | dict(soak.versions))),
@@ -329,13 +333,15 @@ def fault(one: Injury, span: float) -> Fault:
 def flat(above: str, read: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and values in the order they came, nested ones with their path; nothing is left out.
 
-    >>> list(flat("", {"cpus": 2, "memory": {"mb": 512}, "languages": ["vi", "en"]}))
-    [('cpus', '2'), ('memory mb', '512'), ('languages', 'vi, en')]
+    >>> list(flat("", {"cpus": 2, "memory": {"free_bytes": 2048}, "languages": ["vi", "en"]}))
+    [('cpus', '2'), ('memory free', '2.0 KB'), ('languages', 'vi, en')]
     """
     for name, value in read.items():
         label = f"{above} {name}".strip().replace("_", " ")
         if isinstance(value, Mapping):
             yield from flat(label, value)
+        elif name.endswith("_bytes") and isinstance(value, int):
+            yield label.removesuffix(" bytes"), format.size(value)
         elif isinstance(value, list | tuple):
             yield label, ", ".join(map(str, value))
         else:
