@@ -43,11 +43,13 @@ async def test_a_server_that_is_killed_goes_on_at_the_same_instant(tmp_path: Pat
     assert len(reports.items) == 1
 
 
-def soak(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any], str]:
+def soak(
+    folder: Path, *options: str, env: Mapping[str, str] | None = None, timeout_s: float = 380
+) -> tuple[int, dict[str, Any], str]:
     """The command as a user gives it: exit code, what it wrote down, what it told."""
     done = subprocess.run(
         [sys.executable, "-m", "evertick", "soak", "--out", str(folder / "out"), *options],
-        cwd=folder, env=environment(**(env or {})), capture_output=True, text=True, timeout=380, check=False,
+        cwd=folder, env=environment(**(env or {})), capture_output=True, text=True, timeout=timeout_s, check=False,
     )  # fmt: skip
     written = folder / "out" / "soak.json"
     assert written.is_file(), done.stderr
@@ -84,3 +86,26 @@ def test_a_plugin_that_leaks_is_found_and_fails_the_soak(tmp_path: Path) -> None
     assert bounds["connections leaked"] is True
     assert found["variants"]["evertick"]["heap"]["per_day"] > 400 << 20
     assert told.strip().endswith("FAIL")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("servers", [(), ("--redis", "--postgres")], ids=["embedded", "servers"])
+def test_a_day_of_faults_loses_doubles_damages_and_keeps_nothing(tmp_path: Path, servers: tuple[str, ...]) -> None:
+    code, found, told = soak(
+        tmp_path, "--days", "1", "--faults", "--instruments", "24", "--requests", "1200", *servers, timeout_s=1100
+    )
+    del code, told  # the growth of memory is not settled in a day of many processes, and is another test's matter
+    made = {fault["kind"] for fault in found["faults"]}
+    assert {"report killed", "refresh killed", "clock ahead", "summer time", "network cut", "slept", "end"} <= made
+    assert ({"redis killed", "postgresql killed"} <= made) == bool(servers)
+    assert not [note for note in found["notes"] if note.startswith("not reached")]
+    wrong = {
+        f"{fault['kind']}: {name}": finding
+        for fault in found["faults"]
+        for name, finding in fault["found"].items()
+        if finding is not True
+    }
+    assert wrong == {}
+    assert all(fault["recovered_s"] is not None for fault in found["faults"])
+    assert found["variants"]["evertick"]["crashed"] is None

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -51,5 +51,6 @@ async def simulator(
         try:
             await asyncio.wait_for(process.wait(), 1)
         except TimeoutError:
-            process.send_signal(signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended this very moment
+                process.send_signal(signal.SIGKILL)
             await process.wait()

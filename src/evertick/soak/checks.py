@@ -44,6 +44,8 @@ class Held(Protocol):
     @property
     def tasks(self) -> int: ...
     @property
+    def doing(self) -> Sequence[str]: ...
+    @property
     def threads(self) -> int: ...
     @property
     def connections(self) -> int | None: ...
@@ -71,6 +73,7 @@ BOUNDS: Mapping[str, str] = {
     "half reports visible": "count",
     "reports damaged": "count",
     "reports gone": "count",
+    "reports served wrong": "count",
     "drafts left behind": "count",
     "descriptors kept": "count",
     "tasks kept": "count",
@@ -141,23 +144,26 @@ def schedule_of(spec: str) -> Schedule:
 
 
 def _gaps(rows: Sequence[SlotRow], schedule: Schedule, seed: str, now: datetime) -> Iterable[datetime]:
-    place = {row.due: n for n, row in enumerate(rows)}
+    """The due times at which a row of due times ends without a reason."""
+    found = {row.due: row for row in rows}
     for row in rows:
         following = first = schedule.next(row.due, seed)
         skipped = 0
-        while following not in place and following <= now - LATE and skipped < WALK:
+        while following not in found and following <= now - LATE and skipped < WALK:
             following = schedule.next(following, seed)
             skipped += 1
-        if skipped == 0 or (following in place and _counted(rows[place[following] :]) >= skipped):
-            continue
-        yield first
+        if skipped and (following not in found or _counted(found, following, schedule, seed) < skipped):
+            yield first
 
 
-def _counted(rows: Sequence[SlotRow]) -> int:
-    """How many that have no row the next slot that was not missed stands for."""
-    for missed, row in enumerate(rows):
-        if row.state != "missed":
-            return row.coalesced - missed
+def _counted(found: Mapping[datetime, SlotRow], at: datetime, schedule: Schedule, seed: str) -> int:
+    """How many due times without a row of their own the first slot from ``at`` on that was not missed stands for."""
+    missed = 0
+    while at in found:
+        if found[at].state != "missed":
+            return found[at].coalesced - missed
+        missed += 1
+        at = schedule.next(at, seed)
     return 0
 
 
@@ -243,6 +249,8 @@ def kept(before: Held, now: Held, allowed: Allowed = Allowed()) -> dict[str, Fin
         return f"{b - a:,} more {what} than after the warm-up ({a:,}, now {b:,})"
 
     tasks = more("tasks", lambda held: held.tasks, allowed.tasks)
+    if tasks is not True:
+        tasks += f": {', '.join((Counter(now.doing) - Counter(before.doing)).elements())}"
     return {
         "descriptors kept": more("descriptors", lambda held: held.fds, allowed.fds),
         "tasks kept": tasks if tasks is not True else more("threads", lambda held: held.threads, allowed.threads),

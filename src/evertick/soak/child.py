@@ -124,11 +124,18 @@ class Child:
             "heap": sample.heap,
             "fds": sample.fds,
             "tasks": sample.tasks,
+            "doing": sorted(map(_named, asyncio.all_tasks())),
             "threads": sample.threads,
             "connections": sample.connections,
             "budget": str(server.watch.budget.state),
             "runs": runs,
         }
+
+
+def _named(task: asyncio.Task[Any]) -> str:
+    """As its maker has named it, else the coroutine that it runs."""
+    name, coroutine = task.get_name(), task.get_coro()
+    return getattr(coroutine, "__qualname__", name) if name.startswith("Task-") else name
 
 
 def _say(answer: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Protocol
 
 from evertick.errors import NoAnswer, SoakError
@@ -28,6 +29,9 @@ STALLED_S = 4.0
 """Real seconds: nobody's patience ends by the virtual clock."""
 SLOW_S: Mapping[str, float] = {"providers": 0.3, "redis": 0.03, "database": 0.01}
 UNDER_WAY_S = 60.0
+LINGER_S = 1.0
+"""At most so long after a run has begun it is hurt."""
+CLIENT_S = 0.05
 _LOOK_S = 0.003
 
 
@@ -54,6 +58,8 @@ class Hurt:
     undo: Undo | None = None
     by_itself: asyncio.Task[None] | None = None
     """Ends the fault in real time, where the virtual clock stands still because of it."""
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    """What was seen to be wrong already while it hurt."""
 
 
 @dataclass
@@ -62,6 +68,7 @@ class Inflict:
     proxies: Mapping[str, Proxy]
     put_back: int = 0
     notes: list[str] = field(default_factory=list)
+    random: Random = field(default_factory=lambda: Random(0))
 
     async def __call__(self, fault: Fault) -> Hurt:
         name = fault.kind.replace(" ", "_")
@@ -94,15 +101,20 @@ class Inflict:
         return Hurt(f"to the {given['path']}", _soon(proxy.heal))
 
     async def _network_stalled(self, given: Mapping[str, Any]) -> Hurt:
-        proxy = self.proxies[given["path"]]
+        path = given["path"]
+        proxy, seconds = self.proxies[path], STALLED_S
+        if path == "database":  # in the midst of a report, and longer than it may take
+            seconds = MAX_RUN_S + 2.0
+            async with self._report():
+                proxy.stall()
         proxy.stall()
 
         async def end() -> None:
-            await asyncio.sleep(STALLED_S)
+            await asyncio.sleep(seconds)
             proxy.heal()
 
         # A database that says nothing is waited for, and while somebody waits the virtual clock stands.
-        return Hurt(f"to the {given['path']}, for {STALLED_S:g} s", by_itself=asyncio.create_task(end()))
+        return Hurt(f"to the {path}, for {seconds:g} s", by_itself=asyncio.create_task(end()))
 
     async def _network_slow(self, given: Mapping[str, Any]) -> Hurt:
         proxy, delay = self.proxies[given["path"]], SLOW_S[given["path"]]
@@ -112,8 +124,10 @@ class Inflict:
     # --- Redis, PostgreSQL, the disk ---------------------------------------------------------------------------------
 
     async def _server(self, name: str, end: Callable[[Server], None], what: str) -> Hurt:
+        """In the midst of what writes there."""
         server = self.ground.servers[name]
-        await asyncio.to_thread(end, server)
+        async with self._report() if name == "postgresql" else self._refresh():
+            await asyncio.to_thread(end, server)
 
         async def undo() -> None:
             await asyncio.to_thread(server.start)
@@ -136,7 +150,8 @@ class Inflict:
         disk = self.ground.disk
         assert disk is not None
         disk.pid = self.ground.stage.pid
-        await asyncio.to_thread(disk.fill)
+        async with self._report():
+            await asyncio.to_thread(disk.fill)
 
         async def undo() -> None:
             await asyncio.to_thread(disk.empty)
@@ -173,14 +188,9 @@ class Inflict:
     # --- the process -------------------------------------------------------------------------------------------------
 
     async def _refresh_killed(self, given: Mapping[str, Any]) -> Hurt:
-        stage, proxy = self.ground.stage, self.proxies["providers"]
-        proxy.stall()  # so that it is still under way when it is killed
-        try:
-            async with self._under_way("refresh_indices", "/api/v1/indices/refresh", ("leased",)):
-                await stage.kill()
-        finally:
-            proxy.heal()
-        await stage.start()
+        async with self._refresh():
+            await self.ground.stage.kill()
+        await self.ground.stage.start()
         return Hurt("kill -9")
 
     async def _report_killed(self, given: Mapping[str, Any]) -> Hurt:
@@ -193,7 +203,7 @@ class Inflict:
         async with self._report():
             code = await self.ground.stage.stop()
         await self.ground.stage.start()
-        return Hurt(f"SIGTERM, exit code {code}")
+        return Hurt("SIGTERM", wrong=_ended(code))
 
     async def _run_too_long(self, given: Mapping[str, Any]) -> Hurt:
         return await self._stopped(MAX_RUN_S + 1.0)
@@ -213,20 +223,40 @@ class Inflict:
     async def _server_stopped(self, given: Mapping[str, Any]) -> Hurt:
         code = await self.ground.stage.stop()
         await self.ground.stage.start()
-        return Hurt(f"SIGTERM, exit code {code}")
+        return Hurt("SIGTERM", wrong=_ended(code))
 
     async def _server_restarted(self, given: Mapping[str, Any]) -> Hurt:
-        await self.ground.stage.renew()
-        return Hurt("in place, the same process id")
+        """While clients come: none of them is to be sent away."""
+        stage = self.ground.stage
+        renewing = asyncio.create_task(stage.renew())
+        clients = []
+        while not renewing.done():
+            clients.append(asyncio.create_task(_visit(stage.url)))
+            await asyncio.wait((renewing,), timeout=CLIENT_S)
+        await renewing
+        lost = [why for why in await asyncio.gather(*clients) if why]
+        wrong = {"requests lost": f"{len(lost)} of {len(clients)}, the first: {lost[0]}"} if lost else {}
+        return Hurt(f"the same process id, {len(clients)} clients meanwhile", wrong=wrong)
+
+    @asynccontextmanager
+    async def _refresh(self) -> AsyncIterator[None]:
+        proxy = self.proxies["providers"]
+        proxy.stall()  # so that it is still under way
+        try:
+            async with self._under_way("refresh_indices", "/api/v1/indices/refresh", "leased"):
+                yield
+        finally:
+            proxy.heal()
 
     @asynccontextmanager
     async def _report(self) -> AsyncIterator[None]:
-        async with self._under_way("report", "/api/v1/reports", ("draft",)):
+        async with self._under_way("report", "/api/v1/reports", "draft"):
             yield
 
     @asynccontextmanager
-    async def _under_way(self, job: str, path: str, states: tuple[str, ...]) -> AsyncIterator[None]:
-        """Ask for a run and enter the block in its midst. Raises `SoakError` if it never gets there."""
+    async def _under_way(self, job: str, path: str, state: str) -> AsyncIterator[None]:
+        """Ask for a run and enter the block in its midst, each time at another moment. Raises `SoakError` if it never gets
+        there."""
         stage = self.ground.stage
 
         async def ask() -> None:
@@ -238,14 +268,31 @@ class Inflict:
         try:
             with Watcher(self.ground.database_url) as watcher:
                 async with asyncio.timeout(UNDER_WAY_S):
-                    while watcher.state_of(job) not in states:  # noqa: ASYNC110 - it happens in another process
+                    while watcher.state_of(job) != state:  # noqa: ASYNC110 - it happens in another process
                         await asyncio.sleep(_LOOK_S)
+                until = asyncio.get_running_loop().time() + self.random.uniform(0.0, LINGER_S)
+                while asyncio.get_running_loop().time() < until and watcher.state_of(job) == state:  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_S)
             yield
         except TimeoutError:
             raise SoakError(f"no run of '{job}' was seen under way within {UNDER_WAY_S:g} s") from None
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+
+def _ended(code: int) -> dict[str, str]:
+    return {"not stopped in order": f"exit code {code} after SIGTERM"} if code else {}
+
+
+async def _visit(url: str) -> str:
+    """One client with a connection of its own; why it was not served, if it was not."""
+    try:
+        async with Wire(url) as wire:
+            answer = await wire.get("/healthz", {"Connection": "close"})
+    except NoAnswer as error:
+        return str(error.__cause__ or error)
+    return "" if answer.status == 200 else str(answer.status)
 
 
 def _soon(call: Callable[[], object]) -> Undo:

@@ -13,7 +13,11 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import sha256
+from random import Random
 from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from evertick.errors import NoAnswer, SoakError
 from evertick.soak import checks, evidence
@@ -89,7 +93,7 @@ class Faults(Beside):
         if not changes:
             scene.notes.append("summer time: no change of the clocks within this soak")
         self._waiting = [*plan(scene.plan.days, scene.plan.seed, means, paths=[*self._proxies], changes=changes)]
-        self._inflict = Inflict(scene, self._proxies, notes=scene.notes)
+        self._inflict = Inflict(scene, self._proxies, notes=scene.notes, random=Random(scene.plan.seed))
 
     # --- as it is played ---------------------------------------------------------------------------------------------
 
@@ -160,6 +164,8 @@ class Faults(Beside):
         found["not well again"] = f"{WELL_WITHIN_S / 3600:g} h later: {wrong}" if wrong else True
         if open_.failed:
             found["not made"] = open_.failed
+        if open_.hurt is not None:
+            found |= open_.hurt.wrong
         what = KINDS[open_.fault.kind].says + (f": {open_.hurt.what}" if open_.hurt is not None else "")
         scene.injuries.append(Injury(open_.began, open_.fault.kind, what, seconds, found))
         scene.readers.excused = False
@@ -184,10 +190,12 @@ class Faults(Beside):
             return str(error)
         instant = scene.stage.instant
         assert instant is not None
-        with evidence.Watcher(scene.database_url) as watcher:
-            if waiting := watcher.waiting(instant):
-                return f"waiting: {', '.join(waiting[:3])}"
-        return ""
+        try:
+            with evidence.Watcher(scene.database_url) as watcher:
+                waiting = watcher.waiting(instant)
+        except SQLAlchemyError as error:
+            return f"the database cannot be read: {error}"
+        return f"waiting: {', '.join(waiting[:3])}" if waiting else ""
 
     # --- what is found -----------------------------------------------------------------------------------------------
 
@@ -195,10 +203,14 @@ class Faults(Beside):
         assert self._inflict is not None
         instant = scene.stage.instant
         assert instant is not None
-        seen = await asyncio.to_thread(evidence.read, scene.database_url, sound=frozenset(self._sound))
+        try:
+            seen = await asyncio.to_thread(evidence.read, scene.database_url, sound=frozenset(self._sound))
+        except SQLAlchemyError as error:
+            return {"databases damaged": f"the database cannot be read: {error}"}
         found = checks.examined(seen, instant, put_back=self._inflict.put_back, known=self._sound)
         if found["half reports visible"] is True and found["reports damaged"] is True:
             self._sound |= {report.id for report in seen.reports}
+        found["reports served wrong"] = await _served(scene.stage.url)
         self._again = checks.run_to_end_again(seen)
         baseline = self._baseline
         if baseline is not None and baseline[0] == scene.stage.starts:
@@ -215,6 +227,23 @@ async def _failing(url: str) -> set[str]:
         for row in answer.json()["items"]
         if row["state"] == "failing" or (row["state"] == "resting" and row["error_kind"] != "rate_limited")
     }
+
+
+async def _served(url: str) -> Finding:
+    """Whether the newest report comes over HTTP as it was stored, each part of it."""
+    try:
+        async with Wire(url) as wire:
+            newest = (await wire.get("/api/v1/reports?limit=1", body=True)).json()["items"]
+            for report in newest:
+                whole = (await wire.get(f"/api/v1/reports/{report['id']}", body=True)).json()
+                for part in whole["parts"]:
+                    path = f"/api/v1/reports/{report['id']}/parts/{part['part']}"
+                    answer = await wire.get(path, {"Accept-Encoding": "gzip"}, body=True)
+                    if sha256(answer.body).hexdigest() != part["sha256"]:
+                        return f"{path} answers {answer.status} with {answer.size:,} bytes that are not those that were stored"
+    except NoAnswer as error:
+        return str(error)
+    return True
 
 
 async def _at_rest(scene: Scene, before: Status | None) -> Status:

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -41,6 +41,8 @@ class Status:
     heap: int | None = None
     fds: int | None = None
     tasks: int = 0
+    doing: Sequence[str] = ()
+    """What each task is."""
     threads: int = 0
     connections: int | None = None
     budget: str = "ok"

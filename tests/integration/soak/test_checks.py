@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -132,6 +132,16 @@ async def test_a_clock_that_was_put_back_is_no_loss_when_it_is_known(lived: Live
     assert "refresh_indices has no slot" in str(lived.found()["slots lost"])
 
 
+async def test_rows_of_due_times_that_a_jumping_clock_began_are_told_apart(lived: Lived) -> None:
+    """A clock that ran three hours ahead, then right again, lived on until the two rows lie between each other."""
+    right = lived.clock.time
+    lived.clock.time += timedelta(hours=3)
+    await lived.until(lived.clock.time + timedelta(minutes=15))
+    lived.clock.time = right + timedelta(minutes=16, seconds=7)
+    await lived.until(right + timedelta(hours=3))
+    assert lived.found()["slots lost"] is True  # the first row goes on beyond now
+
+
 SOME = "(SELECT id FROM slots WHERE job = 'refresh_indices' ORDER BY due LIMIT 1 OFFSET 40)"
 NEWEST = "(SELECT id FROM reports ORDER BY id DESC LIMIT 1)"
 
@@ -224,6 +234,7 @@ class Process:
     heap: int | None = 50 << 20
     fds: int | None = 20
     tasks: int = 12
+    doing: Sequence[str] = ("runner", "scheduler")
     threads: int = 6
     connections: int | None = 3
 
@@ -232,7 +243,11 @@ class Process:
     ("now", "name", "says"),
     [
         (Process(fds=60), "descriptors kept", "40 more descriptors"),
-        (Process(tasks=13), "tasks kept", "1 more tasks than after the warm-up (12, now 13)"),
+        (
+            Process(tasks=13, doing=("runner", "runner", "scheduler")),
+            "tasks kept",
+            "1 more tasks than after the warm-up (12, now 13): runner",
+        ),
         (Process(threads=20), "tasks kept", "14 more threads"),
         (Process(connections=30), "connections kept", "27 more connections"),
         (Process(heap=90 << 20), "memory kept", "more bytes of heap"),
