@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-long test-thorough test-tools lint format wheel bench bench-sources bench-memory bench-engines soak calendars requirements clean
+.PHONY: help install demo test test-long test-thorough test-tools lint lint-deploy format wheel bench bench-sources bench-memory bench-engines soak calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -39,7 +39,7 @@ demo: install  ## Run the main job against the bundled simulator: no server, key
 	@exec $(BIN)/evertick demo
 
 # Python programs that tests and benchmarks run beside Evertick, each in an environment of its own
-.venv/s3 .venv/peers .venv/engines .venv/calendars: .venv/%: requirements/%.txt
+.venv/s3 .venv/peers .venv/engines .venv/deploy .venv/calendars: .venv/%: requirements/%.txt
 	@$(PYTHON) -m venv --clear $@
 	@$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 
@@ -60,6 +60,10 @@ lint: install .venv/dev  ## Check style, types and the contract between the laye
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+lint-deploy: .venv/deploy  ## Hold the Containerfile and the Kubernetes example against hadolint and the schemas of Kubernetes
+	@.venv/deploy/bin/hadolint deploy/containers/Containerfile
+	@.venv/deploy/bin/kubernetes-validate --strict deploy/kubernetes/evertick.yaml
 
 format: .venv/dev
 	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .

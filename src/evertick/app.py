@@ -42,6 +42,7 @@ from evertick.memory.inquiry import Inquiry
 from evertick.memory.restart import Restart
 from evertick.memory.watch import Watch
 from evertick.model import Clock
+from evertick.notify import READY, notify
 from evertick.reports.catalogue import Catalogue
 from evertick.reports.render import Renderers
 from evertick.reports.workflow import Author
@@ -319,6 +320,7 @@ async def run_server(
                     board=server.board.kind,
                     roles=",".join(settings.roles),
                 )
+                notify(READY)
                 announce(url)
 
             with remote.announced(settings, url):
@@ -348,6 +350,7 @@ async def run_headless(
     async with open_server(settings, roles=roles, restart=leave, restarts=restarts) as server:
         settle(server.keeper.gauge.allocator)
         log.info("ready", database=server.archive.name, board=server.board.kind, roles=",".join(roles))
+        notify(READY)
         async with signals() as (stopped, hurried):
             ends: list[asyncio.Future[Any]] = [
                 asyncio.ensure_future(each.wait()) for each in (stopped, leave) if each is not None

@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from evertick.notify import READY, notify
 from evertick.process import REPLACE, RESTARTS, SUPERVISOR
 
 USAGE = 2
@@ -75,6 +76,7 @@ class Supervisor:
         before = {number: signal.signal(number, self._came) for number in (signal.SIGTERM, signal.SIGINT)}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         before_waker = signal.set_wakeup_fd(waker)
+        notify(READY)
         try:
             while not self._step(held_out):
                 select.select([woken], [], [], self._nap())
