@@ -19,7 +19,7 @@ import typer
 from evertick import __version__, logs, remote, terminal
 from evertick.errors import EvertickError
 from evertick.process import run, run_serve, run_worker
-from evertick.settings import Settings, load
+from evertick.settings import DEFAULT_DESK, Settings, load
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 report = typer.Typer(no_args_is_help=True, help="Make, list, show and export reports.")
@@ -260,12 +260,14 @@ def report_list(
     if as_json:
         terminal.as_json(page)
         return
+    several = any(r["desk"] != DEFAULT_DESK for r in page["items"])
     rows = [
-        (r["id"], r["desk"], terminal.when(r["created"]), ", ".join(r["languages"]), f"{r['size'] / 1e6:.1f} MB",
-         r["instruments"])
+        (r["id"], *([r["desk"]] if several else []), terminal.when(r["created"]), ", ".join(r["languages"]),
+         f"{r['size'] / 1e6:.1f} MB", r["instruments"])
         for r in page["items"]
     ]  # fmt: skip
-    terminal.table("Reports", ("id", "desk", "made", "languages", "size", "instruments"), rows, right=(4, 5))
+    columns = ("id", *(["desk"] if several else []), "made", "languages", "size", "instruments")
+    terminal.table("Reports", columns, rows, right=(len(columns) - 2, len(columns) - 1))
     if page["next"]:
         terminal.say(f"more with: --cursor {page['next']}")
 
@@ -426,19 +428,22 @@ def schedule_list(desk: OfDesk = None, as_json: Json = False, data: Data = None,
         return
     terminal.table(
         "Schedules",
-        ("desk", "job", "schedule", "next run"),
-        [(s["desk"], s["job"], s["spec"], terminal.when(s["next_due"])) for s in page["schedules"]],
+        ("job", "schedule", "next run"),
+        [(_job(s), s["spec"], terminal.when(s["next_due"])) for s in page["schedules"]],
     )
     terminal.table(
         "Newest slots",
-        ("due", "desk", "job", "state", "attempts", "finished", "error"),
+        ("due", "job", "state", "attempts", "finished", "error"),
         [
-            (terminal.when(s["due"]), s["desk"], s["job"], s["state"], s["attempts"], terminal.when(s["finished"]),
-             s["error"])
+            (terminal.when(s["due"]), _job(s), s["state"], s["attempts"], terminal.when(s["finished"]), s["error"])
             for s in page["items"]
         ],
-        right=(4,),
-    )  # fmt: skip
+        right=(3,),
+    )
+
+
+def _job(row: dict[str, Any]) -> str:
+    return str(row["job"] if row["desk"] == DEFAULT_DESK else f"{row['job']} of {row['desk']}")
 
 
 @desk.command("list")

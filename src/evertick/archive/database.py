@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as SyncConnection
     from sqlalchemy import Engine as SyncEngine
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema revision this version works with; a test compares it with the newest migration."""
 
 BUSY_TIMEOUT_S = 5.0

@@ -123,6 +123,7 @@ reports = Table(
     Column("meta", JSON),  # ReportMeta, written by the update that publishes
     Column("bodies", String(400)),  # where its parts are: a `body_places.location`; NULL: in report_parts
     Index("ix_reports_state_created", "state", "created", "id"),
+    Index("ix_reports_desk_state_created", "desk", "state", "created", "id"),
 )
 
 report_parts = Table(

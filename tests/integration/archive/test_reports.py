@@ -435,6 +435,22 @@ async def test_pruning_one_desk_leaves_the_others(archive: Archive, publish: Pub
     assert [m.desk for m in (await archive.reports.list()).items] == ["default"]
 
 
+async def test_a_desk_finds_its_reports_by_an_index(archive: Archive) -> None:
+    on_sqlite = archive.url.startswith("sqlite")
+    statement = (
+        "SELECT id FROM reports WHERE desk = 'asia' AND state = 'published' ORDER BY created DESC, id DESC LIMIT 21"
+    )
+    async with archive.engine.connect() as connection:
+        if not on_sqlite:
+            await connection.exec_driver_sql(
+                "SET LOCAL enable_seqscan = off"
+            )  # a handful of rows is not worth an index
+        rows = await connection.exec_driver_sql(f"{'EXPLAIN QUERY PLAN' if on_sqlite else 'EXPLAIN'} {statement}")
+        plan = "\n".join(str(row[-1]) for row in rows)
+    assert "ix_reports_desk_state_created" in plan
+    assert "Sort" not in plan and "TEMP B-TREE" not in plan
+
+
 async def test_each_desk_is_pruned_by_itself(archive: Archive, publish: Publish) -> None:
     made = [await publish(n, desk=desk) for n, desk in enumerate(["asia", "asia", "coins", "coins", "gone", "gone"])]
     ids = [meta.id for meta in made]
