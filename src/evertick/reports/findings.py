@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from heapq import nsmallest
@@ -364,6 +365,13 @@ class Findings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_places", Places(self.facts))
         object.__setattr__(self, "quoted", self._places.quoted)
+
+    def told(self, written: Mapping[str, Written], warnings: Sequence[str]) -> Findings:
+        """The same with a model's text, and with these warnings before the others; the facts are not looked at again."""
+        made = copy(self)
+        object.__setattr__(made, "written", written)
+        object.__setattr__(made, "warnings", (*warnings, *self.warnings))
+        return made
 
     def get(self, instrument_id: str) -> Facts | None:
         """The facts of one instrument if it has a price, else ``None``."""

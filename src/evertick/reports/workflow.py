@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -233,7 +233,7 @@ async def _authored(
         warnings += said
         if text is not None:
             written[language] = text
-    return replace(findings, written=written, warnings=(*warnings, *findings.warnings))
+    return findings.told(written, warnings)
 
 
 _EDITIONS = (

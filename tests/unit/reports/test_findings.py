@@ -6,6 +6,7 @@ import pytest
 
 from evertick.model import Group
 from evertick.reports.findings import FIELDS, Breadth, Matrix, facts
+from evertick.reports.written import Line, Written
 from unit.reports import samples
 
 ROW = samples.instruments()[0]
@@ -59,3 +60,13 @@ def test_findings_give_what_has_a_price() -> None:
 
 def test_a_matrix_cell_may_be_unknown() -> None:
     assert Matrix(("A", "B"), array("d", [1.0, float("nan"), float("nan"), 1.0]), 60).at(0, 1) is None
+
+
+def test_a_text_is_added_without_looking_at_the_facts_again() -> None:
+    findings = samples.findings()
+    written = {"en": Written("m", Line("One.", (), ()), ())}
+    told = findings.told(written, ["struck"])
+    assert (told.written, told.warnings) == (written, ("struck", *findings.warnings))
+    assert (findings.written, told.facts) == ({}, findings.facts)
+    assert told.facts is findings.facts
+    assert (told.quoted, told.get("SPX")) == (findings.quoted, findings.get("SPX"))

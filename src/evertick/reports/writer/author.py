@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,10 @@ class Author:
         known = lexicon(language)
         if known is None or language not in self._languages:
             return None, ()
-        given = brief(language, findings, words)
+        if findings.many:
+            given = await asyncio.to_thread(brief, language, findings, words)
+        else:
+            given = brief(language, findings, words)
         asked = messages(given)
         try:
             async with self._purse.answer(asked) as bill:
