@@ -110,8 +110,10 @@ async def report(
     slot = await leased(archive, due)
     since = (samples.NOW - timedelta(days=730)).date()
 
+    stored = archive.bars.in_turn([i.id for i in instruments], since)
+
     async def bars(instrument: Instrument) -> Bars:
-        return await archive.bars.load(instrument.id, since)
+        return await stored.load(instrument.id)
 
     meta = await make_report(
         slot,

@@ -195,9 +195,10 @@ class Desk:
             if told:  # the stages tell how far they are without waiting; it is passed on where they wait anyway
                 share, stage, text = told.pop()
                 await job.progress(BARS_SHARE + (1 - BARS_SHARE) * share, stage, text)
-            return await self.archive.bars.load(instrument.id, since)
+            return await stored.load(instrument.id)
 
         since = (self.clock.now() - timedelta(days=self.settings.retention.bar_days)).date()
+        stored = self.archive.bars.in_turn([i.id for i in desk.instruments], since)
         return await make_report(
             job.slot,
             snapshot=self._seen_by(desk, snapshot),

@@ -96,7 +96,7 @@ def _of_bars(bars: Bars, exchange: str, benchmark: Mapping[int, float]) -> dict[
     low = min((v for v in bars.low[start:] if v == v), default=NAN)
     high, low = max(high, max(year)), min(low, min(year))
     sma50, sma200 = i.sma(close, 50), i.sma(close, 200)
-    line, signal, histogram = i.macd(close)
+    ema12, ema26, macd, signal, histogram = i.averages(close)
     lower, _, upper = i.bollinger(close)
     falls = i.drawdowns(year)
     beta, correlation = i.beta_correlation(*i.paired(bars.day, returns, benchmark))
@@ -108,11 +108,11 @@ def _of_bars(bars: Bars, exchange: str, benchmark: Mapping[int, float]) -> dict[
         "sma20": sum(close[-20:]) / 20 if len(close) >= 20 else NAN,
         "sma50": sma50[-1],
         "sma200": sma200[-1],
-        "ema12": i.ema(close, 12)[-1],
-        "ema26": i.ema(close, 26)[-1],
-        "macd": line[-1],
-        "macd_signal": signal[-1],
-        "macd_histogram": histogram[-1],
+        "ema12": ema12,
+        "ema26": ema26,
+        "macd": macd,
+        "macd_signal": signal,
+        "macd_histogram": histogram,
         "rsi14": i.rsi(close)[-1],
         "band_lower": lower,
         "band_upper": upper,

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from math import fsum, isfinite, log, sqrt
 from operator import mul
 
@@ -63,6 +63,28 @@ def macd(
     histogram = array("d", (a - b for a, b in zip(line, smooth, strict=True)))
     ready = slow + signal - 2
     return _shown_from(line, slow - 1), _shown_from(smooth, ready), _shown_from(histogram, ready)
+
+
+def averages(values: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """The last of ``ema(12)``, ``ema(26)`` and of `macd`'s line, signal and histogram, in one walk; NaN where not yet defined."""
+    if not len(values):
+        return NAN, NAN, NAN, NAN, NAN
+    a12, a26, a9 = 2 / 13, 2 / 27, 2 / 10
+    k12, k26, k9 = 1 - a12, 1 - a26, 1 - a9
+    fast = slow = values[0]
+    signal = 0.0
+    for value in islice(values, 1, None):
+        fast = k12 * fast + a12 * value
+        slow = k26 * slow + a26 * value
+        signal = k9 * signal + a9 * (fast - slow)
+    count, line = len(values), fast - slow
+    return (
+        fast if count >= 12 else NAN,
+        slow if count >= 26 else NAN,
+        line if count >= 26 else NAN,
+        signal if count >= 34 else NAN,
+        line - signal if count >= 34 else NAN,
+    )
 
 
 def rsi(values: Sequence[float], n: int = 14) -> array[float]:

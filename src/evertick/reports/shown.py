@@ -22,6 +22,8 @@ DASH = "–"
 """What stands for an unknown value."""
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+WORDINGS = 256
+"""Sentences that are kept in pieces: cards say the same ones."""
 _TAG = re.compile(r"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
 _PLACE = re.compile(r"\{(\w+)\}")
 _DIGIT = re.compile(r"\d")
@@ -50,6 +52,7 @@ class Grammar:
         scales = {self.plain(suffix): divisor for _, divisor, prefix, suffix in habits["scales"] if not prefix}
         self._scales = sorted(((s, d) for s, d in scales.items() if s.strip(" ,")), key=lambda scale: -len(scale[0]))
         self._dates: dict[str, list[list[Any]]] = habits["dates"]
+        self._wordings: dict[str, list[tuple[str, list[str]]]] = {}
 
     def plain(self, text: str) -> str:
         """``text``, which may be a piece of a page, with a comma between thousands and a point before decimals."""
@@ -131,14 +134,25 @@ class Grammar:
             n = values["n"]
             count = int((n.value or 0) if isinstance(n, Number) else n)
             wording = self.catalogue.plural(text.msgid, text.plural, count)
-        pieces = _PLACE.split(wording)
-        if any(place not in values for place in pieces[1::2]):
-            pieces = _PLACE.split(text.msgid)  # the renderer lets English stand in, too
-        for i, piece in enumerate(pieces):
-            if i & 1:
-                yield from self.expected(values[piece])
+        pieces = self._pieces(wording)
+        if any(place and place not in values for place, _ in pieces):
+            pieces = self._pieces(text.msgid)  # the renderer lets English stand in, too
+        for place, numbers in pieces:
+            if place:
+                yield from self.expected(values[place])
             else:
-                yield from self.literal(piece)
+                yield from numbers
+
+    def _pieces(self, wording: str) -> list[tuple[str, list[str]]]:
+        """A wording's places, and the numbers that stand between them as a part of it."""
+        found = self._wordings.get(wording)
+        if found is None:
+            if len(self._wordings) >= WORDINGS:
+                self._wordings.clear()
+            split = _PLACE.split(wording)
+            found = [(piece, []) if i & 1 else ("", self.literal(piece)) for i, piece in enumerate(split)]
+            found = self._wordings[wording] = [piece for piece in found if piece[0] or piece[1]]
+        return found
 
     def name(self, value: Any) -> str:
         """What a name, a text or a day is called in the language."""

@@ -152,3 +152,18 @@ async def test_a_bar_takes_few_bytes(archive: Archive) -> None:
     async with archive.engine.connect() as connection:
         size = await connection.scalar(select(func.sum(func.length(table.c.body))))
     assert size / 730 < 40
+
+
+async def test_bars_read_in_turn_are_those_read_one_by_one(archive: Archive) -> None:
+    ids = [f"I{n:02}" for n in range(21)]
+    for n, id in enumerate(ids):
+        if n % 5:
+            await archive.bars.save(daily(date(2024, 3, 1), 40 + n, id, 50.0 + n))
+            await archive.bars.save(daily(date(2026, 1, 5), 30 + n, id, 80.0 + n))
+    for since in (None, date(2026, 1, 10)):
+        reader = archive.bars.in_turn(ids, since)
+        for asked in (ids, ids[::2], ids[::-1], ["I03", "NONE", "I04"]):
+            for id in asked:
+                one, other = await reader.load(id), await archive.bars.load(id, since)
+                assert same(one, other)
+                assert len(reader._ahead) <= 8

@@ -40,6 +40,14 @@ def test_ema_is_the_recursive_one(n: int) -> None:
     same(i.ema(BARS.close, n), CLOSE.ewm(span=n, adjust=False, min_periods=n).mean())
 
 
+@pytest.mark.parametrize("count", [0, 1, 11, 12, 25, 26, 33, 34, 35, 400])
+def test_the_averages_of_one_walk_are_the_last_of_their_series(count: int) -> None:
+    close = BARS.close[:count]
+    series = (i.ema(close, 12), i.ema(close, 26), *i.macd(close))
+    wanted = [column[-1] if len(column) else math.nan for column in series]
+    assert [repr(v) for v in i.averages(close)] == [repr(v) for v in wanted]
+
+
 def test_macd() -> None:
     line = CLOSE.ewm(span=12, adjust=False).mean() - CLOSE.ewm(span=26, adjust=False).mean()
     signal = line.ewm(span=9, adjust=False).mean()

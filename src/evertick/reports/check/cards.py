@@ -10,16 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import Any
 
 from evertick.reports.blocks import Card, Figure, Number, Table
-from evertick.reports.check.account import Account
+from evertick.reports.check.account import LOOSE, TAG_SEEN, Account
 from evertick.reports.check.figures import ENDS, Figures
 from evertick.reports.check.promises import STATISTICS
 from evertick.reports.check.tables import CELL, Tables
 from evertick.reports.findings import NAN, Facts
 from evertick.reports.shown import bare, form, told
 
+_AXIS = re.compile(r'<text class="t[xy]"[^>]*>[^<]*</text>')
 _STATISTIC = re.compile(r"<dt>(.*?)</dt><dd[^>]*>(.*?)</dd>", re.DOTALL)
 
 
@@ -125,7 +127,12 @@ class Cards:
             self._account.promise(facts, "change", "1D", card.change)
 
     def _year(self, figure: Figure, html: str) -> None:
-        name = self._account.name
+        account, name = self._account, self._account.name
+        shown = _AXIS.sub("", html)
+        labels = TAG_SEEN.findall(shown)
+        if len(labels) == 1 and not LOOSE.search(shown):  # nothing but its label and its axes has numbers
+            account.compare(unescape(labels[0]), figure.label)
+            return
         drawn = self._figures.drawn(figure, name)
         at = html.find(">") + 1
         for end in ENDS.finditer(html, at):
