@@ -133,6 +133,11 @@ class Watcher:
         )
         return "draft" if self._first(begun) is not None else "leased"
 
+    def held(self, job: str) -> str | None:
+        """The slot of the job that is leased, and its token."""
+        found = self._first(select(slots.c.id, slots.c.token).where(slots.c.job == job, slots.c.state == "leased"))
+        return None if found is None else f"{found.id} (token {found.token})"
+
     def waiting(self, now: datetime) -> list[str]:
         """Slots that are leased, or are due by ``now`` or for another try."""
         open_ = or_(

@@ -209,7 +209,30 @@ class Inflict:
         return await self._stopped(MAX_RUN_S + 1.0)
 
     async def _slept(self, given: Mapping[str, Any]) -> Hurt:
-        return await self._stopped(LEASE_S + 1.0)
+        if "database_url" not in self.ground.stage.settings:
+            return await self._stopped(LEASE_S + 1.0)  # the folder is its own: nobody else may take over
+        return await self._taken_over()
+
+    async def _taken_over(self) -> Hurt:
+        """Another server on the same database does what the sleeper has begun; then the sleeper wakes."""
+        stage = self.ground.stage
+        folder = stage.folder / "rival"
+        settings = {**stage.settings, "data_dir": str(folder / "data"), "port": 0}
+        at = stage.now + UNDER_WAY_S  # for whom the lease is over, also where the sleeper renewed it this moment
+        with Watcher(self.ground.database_url) as watcher:
+            async with self._report():
+                os.kill(stage.pid, signal.SIGSTOP)
+            try:
+                held = watcher.held("report")
+                async with Stage(folder, settings, start=stage.start_at, at=at) as rival:
+                    await rival.advance(at + UNDER_WAY_S)
+                left = watcher.held("report")
+            finally:
+                os.kill(stage.pid, signal.SIGCONT)
+        wrong = (
+            {} if held and not left else {"not taken over": f"{held or 'nothing'} was held, then {left or 'nothing'}"}
+        )
+        return Hurt("SIGSTOP until another server has made its report", wrong=wrong)
 
     async def _stopped(self, seconds: float) -> Hurt:
         async with self._report():

@@ -55,10 +55,16 @@ _STATUS = frozenset(f.name for f in fields(Status))
 
 class Stage:
     """``settings`` as `evertick.settings.load` takes them, values that JSON can hold. ``start`` is the virtual instant at which
-    all begins; ``None``: the server runs by the system's clock, and `advance` only asks how it is."""
+    all begins; ``None``: the server runs by the system's clock, and `advance` only asks how it is. ``at``: so many seconds later it comes in."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], *, start: datetime | None, poll_s: float = POLL_S
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        *,
+        start: datetime | None,
+        at: float = 0.0,
+        poll_s: float = POLL_S,
     ) -> None:
         self.folder, self.start_at = folder, start
         self.url = ""
@@ -67,7 +73,7 @@ class Stage:
         self.starts = 0
         self.settings = dict(settings)
         self._poll_s = poll_s
-        self._reached = 0.0
+        self._reached = at
         """No process of this stage has been further: the next one begins there."""
         self._began: float | None = None
         self._process: asyncio.subprocess.Process | None = None
