@@ -109,3 +109,25 @@ def test_a_day_of_faults_loses_doubles_damages_and_keeps_nothing(tmp_path: Path,
     assert wrong == {}
     assert all(fault["recovered_s"] is not None for fault in found["faults"])
     assert found["variants"]["evertick"]["crashed"] is None
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("servers", [(), ("--redis", "--postgres")], ids=["embedded", "servers"])
+def test_the_twins_play_the_same_hours_beside_it(tmp_path: Path, servers: tuple[str, ...]) -> None:
+    _, found, told = soak(
+        tmp_path, "--days", "0.1", "--instruments", "12", "--requests", "100", "--reports", "40", "--compare", *servers,
+        timeout_s=580,
+    )  # fmt: skip
+    before, after = found["variants"]["before"], found["variants"]["after"]
+    for twin in (before, after):
+        assert twin["crashed"] is None
+        assert twin["runs"]["refresh_indices"] == {"ok": 48}
+        assert twin["runs"]["report"] == {"ok": 4}
+    assert (before["connections_leaked"], after["connections_leaked"]) == (48, 0)
+    assert before["kept_per_report"] > 20 * after["kept_per_report"]
+    assert before["rss"]["per_day"] > 10 << 20
+    page = (tmp_path / "out" / "soak.html").read_text()
+    assert "Before, measured" in page
+    assert "After, measured" in page
+    assert "before" in told

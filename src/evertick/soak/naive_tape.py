@@ -120,10 +120,10 @@ class Recorder:
             start_rss=self._start_rss,
             steady_rss=_middle(seen[len(seen) // 2 :]),
             peak_rss=max(seen, default=None),
-            peak_above_steady=_middle(self._peaks),
+            peak_above_steady=_warm(self._peaks),
             connections_leaked=leaked,
-            kept_per_report=_middle(self._kept["save_report"]),
-            kept_per_iteration=_middle(self._kept["report"]),
+            kept_per_report=_warm(self._kept["save_report"]),
+            kept_per_iteration=_warm(self._kept["report"]),
             indices=_growth(kept(self._refreshes)),
             heap=_growth(trend(Point(look.at, look.heap) for look in self._looks if look.heap is not None)),
             rss=_growth(trend(Point(look.at, look.rss) for look in self._looks if look.rss is not None)),
@@ -144,6 +144,11 @@ class Recorder:
 
 def _middle(values: Sequence[int]) -> int | None:
     return int(median(values)) if values else None
+
+
+def _warm(values: Sequence[int]) -> int | None:
+    """The median without the first run, if there are more: it fetches two years of bars and fills the caches of libraries."""
+    return _middle(values[1:] or values)
 
 
 def _growth(found: Any) -> Growth | None:

@@ -19,6 +19,10 @@ EVERTICK, BEFORE, AFTER = "evertick", "before", "after"
 """The variants: the server itself, and its twin in the manner of the flow diagrams before and after their optimisation."""
 
 
+GROWTHS = ("indices", "heap", "rss")
+"""The fields of a tape that are one."""
+
+
 class Growth(NamedTuple):
     """Bytes a day, with the ends of the 95 % interval."""
 
@@ -95,7 +99,7 @@ class Tape:
                 "looks": tuple(Look(*look) for look in read["looks"]),
                 "moments": tuple(Moment(*moment) for moment in read.get("moments", ())),
             }
-            | {name: Growth(*read[name]) for name in ("indices", "heap", "rss") if read.get(name) is not None}
+            | {name: _growth(read[name]) for name in GROWTHS if read.get(name) is not None}
         )
 
 
@@ -160,7 +164,11 @@ class Soak:
         return all(bound.passed is not False for bound in self.bounds)
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "verdict": "PASS" if self.passed else "FAIL"}
+        """Growth by the names of its fields; looks and moments, which are many, as lists in the order of theirs."""
+        made = asdict(self)
+        for tape in made["variants"].values():
+            tape |= {name: tape[name]._asdict() for name in GROWTHS if tape[name] is not None}
+        return {**made, "verdict": "PASS" if self.passed else "FAIL"}
 
     @classmethod
     def of(cls, read: Mapping[str, Any]) -> Soak:
@@ -173,6 +181,10 @@ class Soak:
                 "faults": tuple(Injury(**_known(Injury, one)) for one in read.get("faults", ())),
             }
         )
+
+
+def _growth(read: Any) -> Growth:
+    return Growth(**read) if isinstance(read, Mapping) else Growth(*read)
 
 
 def _known(kind: Any, read: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 from evertick.soak.tape import LOOKS, Bound, Growth, Injury, Look, Moment, Soak, Tape, thinned
 
@@ -19,6 +20,8 @@ def test_a_soak_comes_back_from_its_json() -> None:
     assert Soak.of(read) == Soak.of({**read, "something": "newer"})
     assert json.loads(json.dumps(Soak.of(read).as_json())) == read
     assert Soak.of(read).variants["evertick"].looks[1].rss == 6
+    assert read["variants"]["evertick"]["indices"] == {"per_day": 1.0, "low": -1.0, "high": 2.0}
+    assert Tape.of(json.loads(json.dumps(asdict(soak().variants["evertick"])))) == Soak.of(read).variants["evertick"]
 
 
 def test_thinning_never_loses_the_highest_rss() -> None:
