@@ -47,7 +47,12 @@ async def recorded(receipts: list[Receipt], connections: list[int], heap: float 
     for n in range(97):
         at = n * 900.0
         now = Status(
-            at, 80 * MB, 81 * MB, int(20 * MB + heap * at / HOUR), 30, 6, 5, connections[n * len(connections) // 97]
+            at,
+            80 * MB,
+            81 * MB,
+            int(20 * MB + heap * at / HOUR),
+            30,
+            connections=connections[n * len(connections) // 97],
         )
         recorder.look(now, 1)
     await recorder.collect(Stored(receipts))
