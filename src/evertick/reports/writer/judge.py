@@ -116,11 +116,8 @@ class _Bench:
         self._brief = brief
         self._grammar = grammar
         self._lexicon = lexicon
-        listed = sorted(brief.names, key=lambda name: -len(name))
-        self._names = (
-            re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, listed))})(?!\w)", re.IGNORECASE) if listed else None
-        )
-        self._folded = {name.casefold(): name for name in brief.names}
+        # No pattern: `re` keeps those it compiled, and the names are others in every report.
+        self._names = [(name.lower(), name) for name in sorted(brief.names, key=lambda name: -len(name))]
         self._literals = {pair for said in (*brief.statements, *brief.figures) for pair in self._wordings(said)}
 
     def sentence(self, text: str, first: Sequence[Line] = ()) -> Line:
@@ -148,11 +145,22 @@ class _Bench:
     # --- names
 
     def _named(self, text: str) -> list[tuple[int, int, str]]:
-        """Where names of the brief stand, and what each is called there."""
-        if self._names is None:
-            return []
-        return [(m.start(), m.end(), self._folded[m.group().casefold()]) for m in self._names.finditer(text)
-                if m.group().casefold() in self._folded]  # fmt: skip
+        """Where names of the brief stand as words of their own, the longest first where two could; in the order of the text."""
+        lower = text.lower()
+        if len(lower) != len(text):
+            lower = text
+        found: list[tuple[int, int, str]] = []
+        taken = bytearray(len(text) + 1)
+        for sought, name in self._names:
+            start = lower.find(sought)
+            while start >= 0:
+                end = start + len(sought)
+                apart = not (start and text[start - 1].isalnum()) and not text[end : end + 1].isalnum()
+                if apart and not any(taken[start:end]):
+                    taken[start:end] = b"\1" * len(sought)
+                    found.append((start, end, name))
+                start = lower.find(sought, end)
+        return sorted(found)
 
     def _masked(self, text: str, names: Sequence[tuple[int, int, str]]) -> str:
         """The plain form of a text of the same length, with nothing where names stand."""
