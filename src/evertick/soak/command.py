@@ -6,11 +6,12 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
-from asyncio import TaskGroup
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from asyncio import CancelledError, TaskGroup, current_task, get_running_loop
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ async def run_soak(plan: Plan, own: Settings, out: Path, *, quiet: bool) -> Soak
     """Play it; the server's log is copied to ``out``, which is there, also when the soak fails. Raises `SoakError`."""
     command = shlex.join(["evertick", *sys.argv[1:]])
     async with AsyncExitStack() as stack:
+        stack.enter_context(_ended_in_order())
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="evertick-soak-", ignore_cleanup_errors=True))
         )
@@ -114,6 +116,28 @@ async def run_soak(plan: Plan, own: Settings, out: Path, *, quiet: bool) -> Soak
             with suppress(OSError):
                 shutil.copy(folder / "server.log", out / "server.log")
     return done
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """On SIGTERM servers, processes and file systems of the soak end with it. Raises `SoakError` then."""
+    task, told = current_task(), []
+    assert task is not None
+
+    def end() -> None:
+        told.append(True)
+        task.cancel()
+
+    get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    try:
+        yield
+    except CancelledError:
+        if told:
+            task.uncancel()
+            raise SoakError("The soak was ended by SIGTERM") from None
+        raise
+    finally:
+        get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
 def write(done: Soak, out: Path) -> None:

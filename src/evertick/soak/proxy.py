@@ -13,12 +13,13 @@ for a server that is gone, and nobody else can take the port meanwhile.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 _BACKLOG = 128
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -172,8 +173,7 @@ class _Pipe(asyncio.Protocol):
         """It has said all, and that was passed on."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self.proxy._pipes.add(self)
         self.weigh()
 
@@ -224,8 +224,9 @@ class _Pipe(asyncio.Protocol):
         if self.transport is None:
             return
         connection = self.transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        if connection is not None and connection.fileno() >= 0:
+            with socket.socket(fileno=os.dup(connection.fileno())) as same:  # uvloop's lets nobody set an option
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
     def _close(self) -> None:

@@ -7,9 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from evertick.soak.proxy import Proxy
 from evertick.soak.servers import free_port
+
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
+
+
+@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """The tests run on the one, the soak on the other."""
+    return request.param()
+
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
