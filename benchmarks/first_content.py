@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from acceptance.processes import get, running
 
+PATIENCE_S = 300
 TIMES = """() => new Promise((resolve) => {
   const done = () => {
     const load = performance.getEntriesByType("navigation")[0];
@@ -54,11 +56,15 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         url = demo.address()
-        made = demo.until(lambda: get(f"{url}/api/v1/reports")["items"], "report")[0]
+        deadline = time.monotonic() + PATIENCE_S
+        while not (made := get(f"{url}/api/v1/reports")["items"]):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"no report within {PATIENCE_S} s:\n{demo.output}")
+            time.sleep(1)
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        for language in made["languages"]:
-            found = loads(browser, f"{url}/reports/{made['id']}/{language}", chosen.times)
+        for language in made[0]["languages"]:
+            found = loads(browser, f"{url}/reports/{made[0]['id']}/{language}", chosen.times)
             for key in found[0]:
                 figures[f"{language}_{key}"] = round(median(one[key] for one in found), 1)
         browser.close()
