@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ class Recorder:
         looks = [s.look for s in self.seen]
         moments = [Moment(self._at(r), "report") for r in self.receipts if r.job == SAVE and r.outcome is Outcome.OK]
         warm_up_s = self._warm_up(moments)
-        warm = [r for r in self.receipts if self._at(r) > warm_up_s]
+        warm = [r for r in self._settled() if self._at(r) > warm_up_s]
         reports, iterations = [r.retained for r in _alone(warm, SAVE)], own_keep(warm)
         return Tape(
             name=EVERTICK,
@@ -115,6 +116,16 @@ class Recorder:
         made = sorted(moment.at for moment in reports)
         third = made[WARM_REPORTS - 1] if len(made) >= WARM_REPORTS else length
         return min(third, length * WARM_SHARE)
+
+    def _settled(self) -> Iterable[Receipt]:
+        """Without what each process did until it had made a few reports: one that was killed warms up anew."""
+        begins = [look.at for n, (look, process) in enumerate(self.seen) if n and process != self.seen[n - 1].process]
+        made = Counter[int]()
+        for receipt in self.receipts:
+            process = bisect_right(begins, self._at(receipt))
+            if made[process] >= WARM_REPORTS:
+                yield receipt
+            made[process] += receipt.job == REPORT
 
     def _at(self, receipt: Receipt) -> float:
         return (receipt.started - self.began).total_seconds()

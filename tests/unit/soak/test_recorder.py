@@ -120,3 +120,19 @@ def test_the_interval_of_a_median_needs_six_values_and_narrows_with_more() -> No
     assert reach(range(1, 7)) == (1, 6)
     low, high = reach(range(1, 102)) or (0, 0)
     assert (low, high) == (41, 61)
+
+
+async def test_a_process_that_was_killed_warms_up_anew() -> None:
+    recorder = Recorder(START)
+    for n in range(97):
+        recorder.look(Status(n * 900.0, 80 * MB, 81 * MB, 20 * MB, 30), 1 if n < 48 else 2)
+    kept = {1: [MB, MB, MB, 10, 20], 2: [MB, MB, MB, 30, 40]}
+    receipts = [
+        receipt(12 * HOUR * (process - 1) + (n + 1) * HOUR, job, bytes_, slot=f"report.{process}.{n}")
+        for process, those in kept.items()
+        for n, bytes_ in enumerate(those)
+        for job in ("save_report", "report")
+    ]
+    await recorder.collect(Stored(receipts))
+    tape = recorder.tape(days=1, seconds=60, requests={}, crashed=None, notes=())
+    assert tape.kept_per_report == 25
