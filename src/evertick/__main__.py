@@ -16,6 +16,7 @@ SERVERS = {
     "serve": ("--host", "--port", "--data", "--config", "--roles"),
     "worker": ("--processes", "--data", "--config"),
 }
+MOST_PROCESSES = 256
 
 
 def main() -> None:
@@ -53,8 +54,9 @@ def plain_server(arguments: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
     if not all(name in SERVERS[command] for name in names) or any(value.startswith("-") for value in values):
         return None
     options = {name.removeprefix("--"): value for name, value in zip(names, values, strict=True)}
-    numbers = [options[name] for name in ("port", "processes") if name in options]
-    return (command, options) if all(number.isdigit() for number in numbers) else None
+    if not all(options[name].isdigit() for name in ("port", "processes") if name in options):
+        return None
+    return (command, options) if 1 <= int(options.get("processes", 1)) <= MOST_PROCESSES else None
 
 
 def _without_rich() -> None:

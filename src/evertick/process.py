@@ -54,8 +54,10 @@ def run_worker(
         from evertick.supervisor import Supervisor
 
         logs.configure("json" if os.environ.get("EVERTICK_LOG_FORMAT") == "json" else "console")
-        given = [f"--{name}={value}" for name, value in (("data", data), ("config", config)) if value]
-        sys.exit(Supervisor(["worker", *(part for each in given for part in each.split("=", 1))], int(processes)).run())
+        command = [sys.executable, "-m", "evertick", "worker"]
+        for name, value in (("--data", data), ("--config", config)):
+            command += [name, str(value)] if value else []
+        sys.exit(Supervisor(command, int(processes)).run())
     from evertick import logs, settings
     from evertick.app import run_headless
 

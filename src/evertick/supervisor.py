@@ -18,7 +18,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -50,6 +49,8 @@ class _Place:
 
 
 class Supervisor:
+    """``command``: the program and its arguments, told by its environment of `SUPERVISOR` and `RESTARTS`."""
+
     def __init__(
         self,
         command: Sequence[str],
@@ -58,7 +59,7 @@ class Supervisor:
         grace_s: float = GRACE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._command = [sys.executable, "-m", "evertick", *command]
+        self._command = list(command)
         self._places = [_Place(number) for number in range(1, processes + 1)]
         self._grace_s = grace_s
         self._clock = clock

@@ -15,6 +15,7 @@ from evertick.__main__ import plain_server
         (["worker", "--processes", "4"], ("worker", {"processes": "4"})),
         (["worker"], ("worker", {})),
         (["worker", "--port", "8001"], None),
+        (["worker", "--processes", "0"], None),
         (["worker", "--processes", "x"], None),
         (["serve", "--port", "x"], None),
         (["serve", "--port"], None),

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,15 @@ class Crew:
     async def start(self, lease_s: float = LEASE_S, max_run_s: float = 60, every: str = "-") -> Worker:
         return await self.launch(str(lease_s), str(max_run_s), every)
 
-    async def launch(self, *arguments: str, url: str | None = None, env: Mapping[str, str] | None = None) -> Worker:
+    async def launch(
+        self,
+        *arguments: str,
+        url: str | None = None,
+        env: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+    ) -> Worker:
         process = await asyncio.create_subprocess_exec(
+            *within,
             sys.executable, str(self.script), url or self.url, f"w{len(self.workers)}", *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **(env or {})},
         )  # fmt: skip

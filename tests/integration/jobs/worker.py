@@ -47,8 +47,8 @@ async def publish(archive: Archive, job: JobContext, owner: str) -> None:
         await connection.execute(row, {"id": job.slot.id, "token": job.slot.token, "owner": owner})
 
 
-def work_of(archive: Archive, name: str) -> Callable[[JobContext], Awaitable[Mapping[str, Any]]]:
-    """The job, for a process of that name."""
+def work_of(archive: Archive, name: str, seconds: float = 0.0) -> Callable[[JobContext], Awaitable[Mapping[str, Any]]]:
+    """The job, for a process of that name; ``seconds`` of work where its parameters say nothing."""
 
     async def work(job: JobContext) -> Mapping[str, Any]:
         about = {"slot": job.slot.id, "token": job.slot.token}
@@ -59,7 +59,7 @@ def work_of(archive: Archive, name: str) -> Callable[[JobContext], Awaitable[Map
             if job.slot.attempts == 1:
                 time.sleep(float(job.params.get("block", 0)))
                 await asyncio.sleep(float(job.params.get("first", 0)))
-            for _ in range(int(float(job.params.get("seconds", 0)) * 20)):
+            for _ in range(int(float(job.params.get("seconds", seconds)) * 20)):
                 await asyncio.sleep(0.05)
             await publish(archive, job, name)
         except BaseException as error:
