@@ -27,6 +27,8 @@ from evertick.notify import READY, notify
 from evertick.process import REPLACE, RESTARTS, SUPERVISOR
 
 USAGE = 2
+WELL = (0, REPLACE, -signal.SIGTERM)
+"""How a process may end that was told to stop; the last one had not begun to work."""
 FIRST_S, LONGEST_S = 1.0, 30.0
 SETTLED_S = 60.0
 """A process that lived for so long starts its row of waits anew."""
@@ -131,7 +133,7 @@ class Supervisor:
         assert place.process is not None
         pid, place.process = place.process.pid, None
         if self._stops:
-            if code:
+            if code not in WELL:
                 self._code = self._code or 1
             return
         if code == USAGE:

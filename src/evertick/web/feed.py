@@ -133,8 +133,9 @@ class Feed:
             yield
         finally:
             self.close()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():  # redis-py may swallow a cancellation that comes while it connects
+                task.cancel()
+                await asyncio.wait((task,), timeout=0.5)
             self._watched = False
 
     def close(self) -> None:

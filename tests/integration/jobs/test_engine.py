@@ -129,6 +129,7 @@ async def test_a_stopped_worker_is_fenced_and_cancelled_when_it_wakes(archive: A
     assert (await finished(archive, again)).state == SlotState.DONE
 
 
+@pytest.mark.long
 async def test_a_running_job_that_is_swept_goes_on_and_is_run_by_nobody_else(
     archive: Archive, crew: Deployment, url: str
 ) -> None:
@@ -181,7 +182,9 @@ async def test_a_loop_that_hangs_ends_its_process_and_the_slot_goes_on(archive: 
     assert (done.state, done.attempts, done.result) == (SlotState.DONE, 2, {"by": "w2"})
 
 
-@pytest.mark.parametrize(("grace_s", "outcome"), [(20.0, "finishes"), (0.0, "hands back")])
+@pytest.mark.parametrize(
+    ("grace_s", "outcome"), [pytest.param(20.0, "finishes", marks=pytest.mark.long), (0.0, "hands back")]
+)
 async def test_a_worker_that_is_told_to_stop_finishes_or_hands_back(
     archive: Archive, crew: Deployment, url: str, grace_s: float, outcome: str
 ) -> None:
@@ -203,6 +206,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_or_hands_back(
     await empty(url)
 
 
+@pytest.mark.long
 async def test_a_poisoned_job_fails_after_its_attempts_with_growing_waits(archive: Archive, crew: Deployment) -> None:
     await crew.schedule()
     worker = await crew.work()
