@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ import pytest
 from acceptance.leaking import install
 from acceptance.processes import environment
 from evertick.settings import load
+from evertick.soak.checks import examined
 from evertick.soak.driver import opened, surroundings
+from evertick.soak.evidence import Watcher, read
+from evertick.soak.faults import Fault
+from evertick.soak.inflict import Inflict
+from evertick.soak.injuries import Faults
 from evertick.soak.plan import Plan
 
 
@@ -41,6 +47,29 @@ async def test_a_server_that_is_killed_goes_on_at_the_same_instant(tmp_path: Pat
     assert len(refreshes) == 20
     assert len({r.pid for r in refreshes}) == 2
     assert len(reports.items) == 1
+
+
+async def test_faults_are_made_lifted_and_survived(tmp_path: Path) -> None:
+    """Two of them by hand; `make test-long` plays them all."""
+    plan = Plan(instruments=12, refreshes=480, faults=True)
+    async with Faults() as faults, surroundings(plan, tmp_path) as around:
+        async with opened(plan, load(environ={}), tmp_path, around, faults) as scene:
+            stage = scene.stage
+            await stage.advance(1799)
+            pid = stage.pid
+            inflict = Inflict(scene, faults.proxies)
+            hurt = await inflict(Fault(1800, "server restarted"))
+            assert (hurt.wrong, stage.pid, stage.starts) == ({}, pid, 2)
+            hurt = await inflict(Fault(1800, "report killed"))
+            assert (hurt.undo, stage.starts) == (None, 3)
+            assert stage.pid != pid
+            with Watcher(scene.database_url) as watcher:
+                (killed,) = watcher.waiting(scene.stage.instant + timedelta(minutes=1))
+                assert killed.startswith("report.")
+                await stage.advance(3599)
+                assert watcher.waiting(scene.stage.instant) == []
+        found = examined(read(scene.database_url), scene.stage.instant)
+    assert {name: finding for name, finding in found.items() if finding is not True} == {}
 
 
 def soak(

@@ -58,7 +58,8 @@ class Faults(Beside):
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
-        self._proxies: dict[str, Proxy] = {}
+        self.proxies: dict[str, Proxy] = {}
+        """By what is behind them: ``providers``, ``redis``, ``database``."""
         self._waiting: list[Fault] = []
         self._open: _Open | None = None
         self._inflict: Inflict | None = None
@@ -78,7 +79,7 @@ class Faults(Beside):
 
     async def through(self, name: str, port: int) -> int:
         proxy = await self._stack.enter_async_context(Proxy(port))
-        self._proxies[PATHS[name]] = proxy
+        self.proxies[PATHS[name]] = proxy
         return proxy.port
 
     async def begin(self, scene: Scene) -> None:
@@ -92,8 +93,8 @@ class Faults(Beside):
             scene.notes.append(f"disk full: not possible here ({why})")
         if not changes:
             scene.notes.append("summer time: no change of the clocks within this soak")
-        self._waiting = [*plan(scene.plan.days, scene.plan.seed, means, paths=[*self._proxies], changes=changes)]
-        self._inflict = Inflict(scene, self._proxies, notes=scene.notes, random=Random(scene.plan.seed))
+        self._waiting = [*plan(scene.plan.days, scene.plan.seed, means, paths=[*self.proxies], changes=changes)]
+        self._inflict = Inflict(scene, self.proxies, notes=scene.notes, random=Random(scene.plan.seed))
 
     # --- as it is played ---------------------------------------------------------------------------------------------
 
