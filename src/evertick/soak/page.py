@@ -72,8 +72,9 @@ class Fault:
     kind: str
     what: str
     recovered: str
-    well: bool
-    found: Sequence[tuple[bool, str]]
+    none: str
+    """The checks that found nothing, by the names of what they look for."""
+    wrong: Sequence[str]
 
 
 def write(soak: Soak, path: Path) -> None:
@@ -119,7 +120,7 @@ def values(soak: Soak) -> dict[str, Any]:
         "tapes": tapes,
         "titles": {BEFORE: None, AFTER: None} | titles,
         "compared": len(tapes) > 1,
-        "timeline": figure(tapes, titles),
+        "timeline": figure(tapes, titles, heap=len(tapes) == 1),
         "near": figure([ours], titles, heap=True) if len(tapes) > 1 else None,
         "kinds": KINDS,
         "moments": [
@@ -319,14 +320,13 @@ def jobs(tape: Tape, title: str) -> Iterator[Job]:
 
 
 def fault(one: Injury, span: float) -> Fault:
-    found = [(value is True, name if value is True else f"{name}: {value}") for name, value in one.found.items()]
     return Fault(
         clock(one.at, span),
         one.kind,
         one.what,
         "never" if one.recovered_s is None else format.seconds(one.recovered_s),
-        one.recovered_s is not None and all(well for well, _ in found),
-        found,
+        ", ".join(name for name, found in one.found.items() if found is True),
+        [f"{name}: {found}" for name, found in one.found.items() if found is not True],
     )
 
 

@@ -80,8 +80,8 @@ def soak(**more: object) -> Soak:
                 Bound("kept per iteration", None, 1024, "bytes", None, "no report ran alone"),
             ),
             "faults": (
-                Injury(20_000.0, "redis killed", "kill -9 & start", 1.4, {"no slot lost": True, "reports intact": True}),
-                Injury(50_000.0, "disk full", "4 MB left", None, {"memory flat": "heap <2.1 MB> higher"}),
+                Injury(20_000.0, "redis killed", "kill -9 & start", 1.4, {"slots lost": True, "reports gone": True}),
+                Injury(50_000.0, "disk full", "4 MB left", None, {"slots lost": True, "memory kept": "heap <2.1 MB> higher"}),
             ),
             "notes": ("The soak has a note.",),
         }
