@@ -156,11 +156,11 @@ def values(soak: Soak) -> dict[str, Any]:
 def sentence(soak: Soak, ours: Tape) -> str:
     """What was done, and what came of it, in one breath."""
     done = {job: sum(outcomes.values()) for job, outcomes in ours.runs.items()}
-    work = [f"{done.get('refresh_indices', 0):,} refreshes", f"{done.get('report', 0):,} reports"]
+    work = [_some(done.get("refresh_indices", 0), "refresh", "es"), _some(done.get("report", 0), "report")]
     if ours.requests:
-        work.append(f"{sum(ours.requests.get(kind, 0) for kind in ASKED):,} requests")
+        work.append(_some(sum(ours.requests.get(kind, 0) for kind in ASKED), "request"))
     if soak.faults:
-        work.append(f"{len(soak.faults)} faults")
+        work.append(_some(len(soak.faults), "fault"))
     return f"{span_words(soak, ours)}: {', '.join(work[:-1])} and {work[-1]}."
 
 
@@ -362,6 +362,10 @@ def _span(seconds: float | None) -> str:
 
 def _count(value: float | None) -> str:
     return format.DASH if value is None else f"{value:,.0f}"
+
+
+def _some(count: int, what: str, ending: str = "s") -> str:
+    return f"{count:,} {what}{ending if count != 1 else ''}"
 
 
 def _round(count: int) -> str:
