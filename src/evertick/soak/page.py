@@ -78,8 +78,10 @@ class Fault:
 
 
 def write(soak: Soak, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(render(soak))
+    part.replace(path)
 
 
 def render(soak: Soak, style: Path = STYLE) -> Iterator[str]:
