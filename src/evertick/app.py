@@ -326,8 +326,9 @@ async def run_server(
             with remote.announced(settings, url):
                 async with app.state.web.feed.watching():
                     again = await serve(
-                        app, [listening.dup()], ready=ready, stopping=app.state.web.stop, restart=restart
-                    )
+                        app, [listening.dup()], ready=ready, stopping=app.state.web.stop, leaving=listening.close,
+                        restart=restart, grace_s=settings.stop_grace,
+                    )  # fmt: skip
         log.info("restarting" if again else "stopped")
         return listening.dup() if again else None
 

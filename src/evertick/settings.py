@@ -294,7 +294,7 @@ class Settings(BaseSettings):
     job_attempts: int = Field(4, ge=1, le=20, description="how often a failing slot is tried")
     job_max_run: float = Field(900.0, gt=1, description="seconds after which a run is cancelled")
     lease: float | None = Field(None, ge=1, description="seconds; renewed every third of it")
-    stop_grace: float = Field(8.0, ge=0, le=600, description="seconds a stopped worker gives to what it runs")
+    stop_grace: float = Field(8.0, ge=0, le=600, description="seconds a stopped process gives to its runs and requests")
     memory_limit: Bytes | None = Field(None, ge=32 << 20, description="default: the cgroup's, else 256 MiB")
     memory_every: float = Field(10.0, ge=0.1, le=60, description="seconds between two looks at the memory")
     memory_restarts: int = Field(3, ge=0, le=60, description="restarts in place an hour at most; 0: never")

@@ -14,9 +14,9 @@ from typing import Any
 from evertick.errors import SettingsError
 
 GRACE_S = 1
-"""Seconds that open requests get to end when the server stops; streams are told to end at once."""
+"""Seconds that open requests get to end when somebody waits at a terminal; streams are told to end at once."""
 DRAIN_S = 2.0
-"""Before a restart in place connections that are idle stay open so long: the next answer tells the client to open another."""
+"""Before an orderly end connections that are idle stay open so long: the next answer tells the client to open another."""
 RESTART_GRACE_S = 30
 """Seconds that requests in flight get to end before a restart in place."""
 PASSED_ON = 3
@@ -76,11 +76,17 @@ async def serve(
     *,
     ready: Callable[[], None] = lambda: None,
     stopping: Callable[[], None] = lambda: None,
+    leaving: Callable[[], None] = lambda: None,
     restart: asyncio.Event | None = None,
+    grace_s: float = GRACE_S,
     connections: int = 1000,
 ) -> bool:
     """Serve until SIGINT or SIGTERM (or cancellation), or until ``restart`` is set. ``stopping`` is called at the first sign
     of the end. Returns whether it ended for a restart.
+
+    SIGTERM is an orderly end: no connection is taken any more, so that a proxy goes to another replica; every answer that is
+    still given tells its client to open another connection; requests in flight have ``grace_s`` seconds. SIGINT, and a second
+    signal, are quick. ``leaving`` is to close what else keeps the address open.
 
     For a restart the sockets are to be copies of ones that stay open: new connections wait in their queue. Every answer
     that is still given tells its client to open another connection, and no request in flight is cut off within
@@ -119,36 +125,50 @@ async def serve(
     )
 
     stopped = False
+    tasks: list[asyncio.Task[None]] = []
 
-    def stop() -> None:
+    def stop(number: int) -> None:
         nonlocal stopped
-        stopped = True
+        again, stopped = stopped, True
+        stopping()
+        if number == signal.SIGTERM and not again:
+            tasks.append(asyncio.ensure_future(drain(grace_s)))
+            return
+        leaving()
+        server.config.timeout_graceful_shutdown = GRACE_S
         if server.should_exit:
             server.force_exit = True
         server.should_exit = True
-        stopping()
 
-    async def watch(asked: asyncio.Event) -> None:
-        await asked.wait()
+    async def drain(grace_s: float) -> None:
+        await asyncio.sleep(0)  # those who wait in the queue of the socket are let in: closed, it would send them away
         for each in server.servers:
             each.close()
-        stopping()
-        server.config.timeout_graceful_shutdown = RESTART_GRACE_S
+        if stopped:
+            leaving()
+        server.config.timeout_graceful_shutdown = round(grace_s)
         until = loop.time() + DRAIN_S
         while server.server_state.connections and loop.time() < until:  # noqa: ASYNC110 - uvicorn has no such event
             await asyncio.sleep(0.05)
         server.should_exit = True
 
+    async def watch(asked: asyncio.Event) -> None:
+        await asked.wait()
+        stopping()
+        await drain(RESTART_GRACE_S)
+
     loop = asyncio.get_running_loop()
-    watching = asyncio.create_task(watch(restart)) if restart is not None else None
+    if restart is not None:
+        tasks.append(asyncio.create_task(watch(restart)))
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     try:
         await server.serve(sockets=list(listening))
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-        if watching is not None:
-            watching.cancel()
-            await asyncio.wait((watching,))
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
     return restart is not None and restart.is_set() and not stopped

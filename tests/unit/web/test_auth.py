@@ -135,6 +135,16 @@ async def test_a_new_token_ends_every_session(calls, guarded):
         assert answer.status_code == 401
 
 
+async def test_a_session_is_one_on_every_replica(calls, guarded):
+    """What signs it comes from the token and not from the process."""
+    async with calls(guarded) as client:
+        csrf = await signed_in(client)
+        cookie = client.cookies[COOKIE]
+    async with calls(world(token=TOKEN, loopback=False)) as other:
+        answer = await other.post(REFRESH, headers={"X-CSRF-Token": csrf, "Cookie": f"{COOKIE}={cookie}"})
+        assert answer.status_code == 200
+
+
 async def test_signing_out(calls, guarded):
     async with calls(guarded) as client:
         csrf = await signed_in(client)
