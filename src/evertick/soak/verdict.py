@@ -131,6 +131,8 @@ def span(tape: Tape) -> str:
 
 
 def _kb(value: float) -> str:
+    """With its sign; megabytes where it is many."""
     if not isfinite(value):
         return "−∞" if value < 0 else "+∞"
-    return f"{'−' if value < 0 else '+'}{abs(value) / KB:,.{1 if abs(value) < 100 * KB else 0}f} KB"
+    unit, name = (MB, "MB") if abs(value) >= MB else (KB, "KB")
+    return f"{'−' if value < 0 else '+'}{abs(value) / unit:,.1f} {name}"

@@ -52,7 +52,7 @@ def test_each_bound_is_broken_by_itself(changed: dict[str, Any], name: str) -> N
 def test_an_interval_on_both_sides_of_the_bound_settles_nothing_and_fails_nothing() -> None:
     found = judged(replace(GOOD, days=1, heap=Growth(50 * KB, -10 * KB, 300 * KB)), refreshes=14_400, days=1.0)
     assert found["growth of the heap"].passed is None
-    assert found["growth of the heap"].why == "not settled in 24 hours: between −10.0 KB and +300 KB a day"
+    assert found["growth of the heap"].why == "not settled in 24 hours: between −10.0 KB and +300.0 KB a day"
     few = judged(replace(GOOD, kept_per_report=2 * KB, kept_per_report_95=(-9 * KB, 20 * KB)))["kept per report"]
     assert (few.passed, few.why) == (None, "not settled: the 95 % interval of the median is −9.0 KB to +20.0 KB")
     assert judged(replace(GOOD, kept_per_report=7 * MB))["kept per report"].passed is None
