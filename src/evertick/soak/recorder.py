@@ -25,8 +25,9 @@ WARM_REPORTS = 3
 _EIGHTHS = 8
 WARM_SHARE = 1 / 3
 """Of a tape that the warm-up takes at most."""
-OVERLAP = timedelta(hours=2)
-"""So far back a collection looks for receipts of runs that had begun before the last one."""
+OVERLAP = timedelta(hours=30)
+"""So far back a collection looks beyond the last one: for runs that had begun before it, and for those that name a time of a
+clock that was set behind."""
 
 
 class Receipts(Protocol):
@@ -49,6 +50,8 @@ class Recorder:
     moments: list[Moment] = field(default_factory=list)
     peak: int = 0
     start_rss: int | None = None
+    _collected: float = 0.0
+    """When that was last done. Not the newest receipt: a clock that ran ahead has dated it, and all after it would be missed."""
     _known: dict[tuple[datetime, str, str | None], None] = field(default_factory=dict)
 
     def look(self, status: Status, process: int) -> None:
@@ -64,7 +67,7 @@ class Recorder:
     async def collect(self, store: Receipts) -> None:
         """The receipts that are new since the last time; the server prunes its own after a while."""
         cursor, found = None, []
-        edge = max((r.started for r in self.receipts[-50:]), default=self.began) - OVERLAP
+        edge = self.began + timedelta(seconds=self._collected) - OVERLAP
         while True:
             page = await store.recent(200, cursor)
             found += [r for r in page.items if _key(r) not in self._known]
@@ -74,6 +77,7 @@ class Recorder:
         self._known = dict.fromkeys((*self._known, *map(_key, found)))
         while len(self._known) > 20_000:
             del self._known[next(iter(self._known))]
+        self._collected = self.seen[-1].look.at if self.seen else 0.0
         self.receipts += sorted(found, key=lambda r: r.started)
         self.peak = max(self.peak, *(r.peak_rss or 0 for r in found), 0)
 

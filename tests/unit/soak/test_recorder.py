@@ -136,3 +136,13 @@ async def test_a_process_that_was_killed_warms_up_anew() -> None:
     await recorder.collect(Stored(receipts))
     tape = recorder.tape(days=1, seconds=60, requests={}, crashed=None, notes=())
     assert tape.kept_per_report == 25
+
+
+async def test_a_receipt_of_a_clock_that_ran_ahead_hides_none_that_come_after_it() -> None:
+    recorder = Recorder(START)
+    recorder.look(Status(12 * HOUR, 80 * MB, 81 * MB, 20 * MB, 30), 1)
+    ahead = [receipt(38 * HOUR, slot="ahead")]
+    await recorder.collect(Stored(ahead))
+    after = [receipt(12 * HOUR + n * 180, slot=f"after.{n}") for n in range(300)]
+    await recorder.collect(Stored([*ahead, *after]))
+    assert len(recorder.receipts) == 301
