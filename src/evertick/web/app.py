@@ -10,10 +10,12 @@ from fastapi import FastAPI
 
 from evertick.desks import Desk, Desks, Retention
 from evertick.universe import Universe
+from evertick.web import kept as kept_pages
 from evertick.web import shapes
 from evertick.web.auth import Access
 from evertick.web.feed import Feed
 from evertick.web.guard import Guard
+from evertick.web.kept import Kept
 from evertick.web.metrics import Metrics, Traffic
 from evertick.web.pages import dashboard, reading, sources, system
 from evertick.web.pages import desks as desks_page
@@ -48,6 +50,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     assets = Assets()
     feed = Feed(services.board, services.document, services.universe, services.clock)
     streams = Streams(settings.stream_clients)
+    kept = kept_pages.Pages()
     traffic = Traffic()
     metrics = Metrics(
         traffic,
@@ -55,6 +58,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         memory=services.memory.now,
         snapshot=lambda: feed.snapshot,
         streams=lambda: streams.open,
+        kept=lambda: kept.bytes,
         now=lambda: services.clock.now().timestamp(),
         budget=lambda: services.account.budget,
     )
@@ -70,7 +74,8 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     pages = Pages(services, access, assets, desks)
-    app.state.web = Web(services, access, feed, streams, metrics, assets, pages, desks)
+    app.state.web = Web(services, access, feed, streams, metrics, assets, pages, kept, desks)
+    app.add_middleware(Kept, stall_s=settings.stall_s, pages=kept)
     app.add_middleware(
         Guard,
         traffic=traffic,

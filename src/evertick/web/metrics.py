@@ -56,11 +56,12 @@ class Metrics:
         memory: Callable[[], Mapping[str, Any]],
         snapshot: Callable[[], Snapshot | None],
         streams: Callable[[], int],
+        kept: Callable[[], int],
         now: Callable[[], float],
         budget: Callable[[], Any],
     ) -> None:
         self.traffic, self.version, self.memory, self.snapshot = traffic, version, memory, snapshot
-        self.streams, self.now, self.budget = streams, now, budget
+        self.streams, self.kept, self.now, self.budget = streams, kept, now, budget
         self._registry: CollectorRegistry | None = None
 
     def render(self) -> tuple[bytes, str]:
@@ -78,6 +79,7 @@ class Metrics:
         yield InfoMetricFamily("evertick", "What runs here.", value={"version": self.version})
         yield from self._traffic()
         yield GaugeMetricFamily("evertick_stream_clients", "Clients of the event streams.", value=self.streams())
+        yield GaugeMetricFamily("evertick_kept_pages_bytes", "Stored pages that are kept in memory.", value=self.kept())
         now = self.memory()
         for key, help in _MEMORY.items():
             value = now.get(key)

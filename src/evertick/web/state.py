@@ -10,6 +10,7 @@ from fastapi import Request
 from evertick.desks import Desks
 from evertick.web.auth import Access
 from evertick.web.feed import Feed
+from evertick.web.kept import Pages as Kept
 from evertick.web.metrics import Metrics
 from evertick.web.services import Services
 from evertick.web.static import Assets
@@ -28,12 +29,14 @@ class Web:
     metrics: Metrics
     assets: Assets
     pages: Pages
+    kept: Kept
     desks: Desks
 
     def stop(self) -> None:
         """The server stops: let every stream end, take no new one."""
         self.feed.close()
         self.streams.stopping.set()
+        self.kept.clear()
 
 
 def web_of(request: Request) -> Web:
