@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from evertick import __version__
+from evertick import __version__, universe
 from evertick.archive import Archive, open_archive
 from evertick.errors import EvertickError, ServerEnded, SoakError
 from evertick.model import SystemClock
@@ -190,6 +190,8 @@ async def surroundings(plan: Plan, folder: Path) -> AsyncIterator[Surroundings]:
             await _refuse_used(database)
         if "redis" in servers:
             redis = f"redis://127.0.0.1:{servers['redis'].port}/0"
+        elif redis is not None:
+            await _refuse_board(redis)
         yield Surroundings(database, redis, servers, disk)
 
 
@@ -202,6 +204,20 @@ def _disk(plan: Plan, folder: Path) -> Disk | None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(folder.stat().st_mode | 0o011)  # the user of PostgreSQL passes through
     return Disk(folder / "postgresql", limits_files=False)
+
+
+async def _refuse_board(url: str) -> None:
+    """As `_refuse_used`, for the market that other programs may read in Redis."""
+    from evertick.board.redis import open_redis
+
+    used = False
+    with suppress(EvertickError):  # not reachable: the server will say so
+        async with open_redis(url, universe=universe.load()) as board:
+            used = await board.load() is not None
+    if used:
+        raise SoakError(
+            "The Redis of --redis-url is in use: it holds a market", hint="Name an empty one, or another number"
+        )
 
 
 async def _refuse_used(url: str) -> None:
