@@ -62,7 +62,7 @@ def test_pages_here_and_workers_there(
     tmp_path: Path, environment: dict[str, str], against: dict[str, str], postgres_database: str
 ) -> None:
     """The way of a report over three processes, a kill in the midst of it, and the commands beside them."""
-    env = {**against, **environment, "EVERTICK_LEASE": "3"}
+    env = {**against, **environment, "EVERTICK_LEASE": "3", "EVERTICK_MEMORY_EVERY": "0.5"}
     with running("serve", "--roles", "web,schedule", cwd=tmp_path / "web", env=env) as web:
         url = web.address()
         with running("worker", "--processes", "2", cwd=tmp_path / "work", env=env) as workers:
@@ -78,6 +78,8 @@ def test_pages_here_and_workers_there(
             reports = get(f"{url}/api/v1/reports")["items"]
             assert [r["slot"] for r in reports] == [ordered["id"]], "its first half is invisible"
             web.until(lambda: len(children(workers.process.pid)) == 2, "replacement of the killed worker")
+            timeline = f"{url}/api/v1/memory/timeline?range=1h"
+            web.until(lambda: len({s["process"] for s in get(timeline)["samples"]}) >= 3, "all processes on /memory")
             listed = evertick("report", "list", "--json", cwd=tmp_path, env=env)
             assert reports[0]["id"] in listed.stdout, "a command on a machine without a server"
             assert workers.stop(signal.SIGTERM) == 0
