@@ -13,6 +13,7 @@ bucket never meet, not even when one of them looks for what nobody owns.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from secrets import token_hex
 from typing import Any, Protocol
 
@@ -54,11 +55,16 @@ class Bodies(Protocol):
         """Delete all of a report, whatever its tokens, while ``hidden`` says that no run has begun it anew."""
 
 
+PIECES_HELD = 24
+"""Pieces (64 KB) that all readers together may hold before each reads one at a time."""
+
+
 class Rows:
     """In the database, piece by piece. See `evertick.archive.parts`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._readers = 0
 
     def sink(self, report: str, token: int, part: str) -> Sink:
         return _RowSink(self._engine, report, token, part)
@@ -73,7 +79,20 @@ class Rows:
             return {row.part: int(row.stored) for row in await connection.execute(query)}
 
     def read(self, report: str, token: int, part: PartMeta) -> AsyncIterator[bytes]:
-        return read_pieces(self._engine, report, token, part)
+        return self._read(report, token, part)
+
+    async def _read(self, report: str, token: int, part: PartMeta) -> AsyncIterator[bytes]:
+        self._readers += 1
+        try:
+            async with aclosing(read_pieces(self._engine, report, token, part, self._at_once)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._readers -= 1
+
+    def _at_once(self) -> int:
+        """Pieces of one read: several while few read, for what waits to be sent is held by each reader."""
+        return max(1, PIECES_HELD // self._readers)
 
     async def remove(self, report: str, hidden: Callable[[], Awaitable[bool]]) -> None:
         """In steps so small that no other writer notices."""

@@ -137,21 +137,27 @@ class PartWriter:
         self._hash.update(body)
 
 
-async def read_pieces(engine: Engine, report: str, token: int, part: PartMeta) -> AsyncIterator[bytes]:
-    """The stored pieces in order, each by a short read. Raises `NotFound` if the report is deleted meanwhile."""
+async def read_pieces(
+    engine: Engine, report: str, token: int, part: PartMeta, at_once: Callable[[], int] = lambda: 1
+) -> AsyncIterator[bytes]:
+    """The stored pieces in order, ``at_once`` of them by each short read. Raises `NotFound` if the report is deleted meanwhile."""
     read = 0
     seq = 0
-    at = select(report_parts.c.body).where(
-        report_parts.c.report == report, report_parts.c.token == token, report_parts.c.part == part.part
+    seqs = report_parts.c.seq
+    at = (
+        select(report_parts.c.body)
+        .where(report_parts.c.report == report, report_parts.c.token == token, report_parts.c.part == part.part)
+        .order_by(seqs)
     )
     while read < part.stored:
         async with engine.connect() as connection:
-            body = await connection.scalar(at.where(report_parts.c.seq == seq))
-        if body is None:  # an end without this would look like a complete page
+            bodies = (await connection.scalars(at.where(seqs >= seq, seqs < seq + at_once()))).all()
+        if not bodies:  # an end without this would look like a complete page
             raise NotFound(f"Part {part.part} of report {report} is no longer there.")
-        read += len(body)
-        seq += 1
-        yield body
+        for body in bodies:
+            read += len(body)
+            seq += 1
+            yield body
 
 
 async def read_asset(engine: Engine, digest: str) -> tuple[str, bytes]:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from evertick.archive import Archive
+from evertick.archive.bodies import PIECES_HELD
 from evertick.archive.parts import PIECE
 from evertick.archive.tables import assets, report_parts, reports, slots
 from evertick.errors import ArchiveError, BadCursor, Fenced, NotFound, ReportError
@@ -399,12 +400,25 @@ async def test_a_deleted_report_is_gone(archive: Archive, publish: Publish) -> N
 async def test_a_reader_of_a_report_that_is_deleted_meanwhile_meets_an_error_not_an_end(
     archive: Archive, publish: Publish
 ) -> None:
-    meta = await publish(body=noise(5 * PIECE))
+    meta = await publish(body=noise((PIECES_HELD + 5) * PIECE))
     pieces = archive.reports.part(meta.id, "html")
     await anext(pieces)
     await archive.reports.delete(meta.id)
+    read = 1
     with pytest.raises(NotFound, match="no longer there"):
-        await anext(pieces)
+        async for _ in pieces:
+            read += 1
+    assert read == PIECES_HELD, "what one read brought"
+
+
+async def test_many_readers_hold_little_each(archive: Archive, publish: Publish) -> None:
+    meta = await publish(body=noise((PIECES_HELD + 5) * PIECE))
+    readers = [archive.reports.part(meta.id, "html") for _ in range(PIECES_HELD // 3)]
+    for reader in readers:
+        await anext(reader)
+    whole = [[piece async for piece in reader] for reader in readers]
+    assert len({b"".join(pieces) for pieces in whole}) == 1
+    assert sum(map(len, whole[0])) == meta.parts[0].stored - PIECE
 
 
 async def test_pruning_keeps_the_newest(archive: Archive, publish: Publish) -> None:
