@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-long test-thorough test-tools lint lint-deploy format wheel bench bench-sources bench-memory bench-engines soak calendars requirements clean
+.PHONY: help install demo test test-long test-thorough test-tools lint lint-deploy format wheel bench bench-sources bench-memory bench-desks bench-engines soak calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -78,6 +78,9 @@ bench-engines: install .venv/engines test-tools  ## Hold eight job engines again
 
 soak: install test-tools  ## Play 30 days of the server with faults, readers included, and judge its memory (nightly; ARGS="--days 7")
 	@$(BIN)/evertick soak --days 30 --faults $(ARGS)
+
+bench-desks: install .venv/dev test-tools  ## A thousand desks: reports a second by workers, what one costs, what idle desks cost (10 minutes)
+	@$(BIN)/python benchmarks/desks.py $(ARGS)
 
 bench-memory: install .venv/dev  ## What receipts cost, and what 30 days of runs with failing providers leave behind (10 minutes)
 	@$(BIN)/python benchmarks/memory.py $(ARGS)
