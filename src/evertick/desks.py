@@ -18,9 +18,10 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from evertick import universe
+from evertick.desk_settings import DeskSettings
 from evertick.errors import SettingsError
 from evertick.model import Group, Instrument
-from evertick.settings import DEFAULT_DESK, DeskSettings, Settings
+from evertick.settings import DEFAULT_DESK, Settings
 from evertick.universe import LARGEST, Universe
 
 T = TypeVar("T")

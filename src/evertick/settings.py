@@ -9,17 +9,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -27,84 +24,20 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from evertick.desk_settings import TOKEN_AT_LEAST, DeskSettings, check_together, desks_in, read_desks
 from evertick.errors import SettingsError
+from evertick.setting_types import Bytes, Names, Rate, Section, Zone, line
 
 PREFIX = "EVERTICK_"
 ROLES = ("web", "schedule", "work")
 LANGUAGE_FORM = r"^[a-z]{2,3}(-[A-Z]{2})?$"
-DESK_FORM = r"^[a-z0-9][a-z0-9-]{0,31}$"
 DEFAULT_DESK = "default"
 """The one desk of a server without ``[[desk]]``, and under whose name the ledger keeps what is done for all desks."""
-TOKEN_AT_LEAST = 16
-_TOLD = 20
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except Exception as error:
-        raise ValueError(f"'{name}' is not a time zone; take a name such as Asia/Ho_Chi_Minh or UTC") from error
-    return name
-
-
-def _listed(value: Any) -> Any:
-    """``a,b`` and ``["a", "b"]`` both mean a list."""
-    if isinstance(value, str):
-        return tuple(item.strip() for item in value.split(",") if item.strip())
-    return value
-
-
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20,
-          "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30}  # fmt: skip
-
-
-def parse_bytes(value: Any) -> Any:
-    """``256M``, ``1.5 GiB`` or a number of bytes, as an int; the units are powers of 1,024.
-
-    >>> parse_bytes("256M")
-    268435456
-    """
-    if not isinstance(value, str):
-        return value
-    text = value.strip().lower().replace("_", "")
-    digits = text.rstrip("kmgib ")
-    try:
-        return int(float(digits) * _UNITS[text[len(digits) :].strip()])
-    except (ValueError, KeyError):
-        raise ValueError(f"'{value}' is not a size; write 256M, 1G or a number of bytes") from None
-
-
-def parse_rate(value: Any) -> Any:
-    """``30/10``: at most 30 requests in every 10 seconds, as a pair.
-
-    >>> parse_rate("30/10")
-    (30, 10.0)
-    """
-    if not isinstance(value, str):
-        return value
-    requests, _, seconds = value.partition("/")
-    try:
-        return int(requests), float(seconds)
-    except ValueError:
-        raise ValueError(f"'{value}' is not a rate; write 30/10 for 30 requests in every 10 seconds") from None
-
-
-Bytes = Annotated[int, BeforeValidator(parse_bytes)]
-Rate = Annotated[
-    tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, le=86_400)]], NoDecode, BeforeValidator(parse_rate)
-]
-Zone = Annotated[str, AfterValidator(_known_zone)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SourceSettings(Section):
@@ -190,79 +123,6 @@ class WriterSettings(Section):
         return self
 
 
-class DeskRetention(Section):
-    """What of the reports of one desk is kept; what is not given is that of ``RETENTION``."""
-
-    reports: int | None = Field(None, ge=1)
-    report_days: int | None = Field(None, ge=1)
-    report_bytes: Bytes | None = Field(None, ge=1 << 20)
-
-
-class DeskSettings(Section):
-    """One ``[[desk]]``; what is not given is the server's."""
-
-    id: Annotated[str, Field(pattern=DESK_FORM)]
-    name: str = Field("", max_length=80, description="for people; default: the id")
-    instruments: Names = Field((), description="ids and groups; -ID takes one away; default: the whole universe")
-    universe: Path | None = Field(None, description="a CSV file, as UNIVERSE takes one")
-    locales: Names | None = None
-    timezone: Zone | None = None
-    report_every: str | None = None
-    retention: DeskRetention = DeskRetention()
-    token: SecretStr | None = Field(None, description="opens this desk, which is closed then, and no other")
-
-
-def _read_desks(value: Any) -> Any:
-    """Desks from tables, in one go, so that an error names its desk and not its place in the list."""
-    if not isinstance(value, list | tuple):
-        return value
-    desks, wrong = [], []
-    for place, table in enumerate(value, 1):
-        try:
-            desks.append(table if isinstance(table, DeskSettings) else DeskSettings.model_validate(table))
-        except ValidationError as error:
-            id = table.get("id") if isinstance(table, Mapping) else None
-            named = f"desk '{id}'" if isinstance(id, str) else f"the {_ordinal(place)} desk"
-            wrong += [f"{named}: {_line(e)}" for e in error.errors()]
-    if wrong:
-        raise ValueError(_some(wrong))
-    return tuple(desks)
-
-
-def _together(desks: Sequence[DeskSettings], api_token: SecretStr | None) -> None:
-    """What is wrong with desks beside each other. Raises `ValueError`."""
-    wrong = []
-    ids, tokens = set[str](), {api_token.get_secret_value()} if api_token else set[str]()
-    for desk in desks:
-        if desk.id in ids:
-            wrong.append(f"desk '{desk.id}' is there twice; each needs an id of its own")
-        ids.add(desk.id)
-        if desk.locales is not None and (not desk.locales or len(set(desk.locales)) != len(desk.locales)):
-            wrong.append(f"desk '{desk.id}': LOCALES names no language, or one twice; write for example vi,en")
-        if desk.token is None:
-            continue
-        token = desk.token.get_secret_value()
-        if len(token) < TOKEN_AT_LEAST:
-            wrong.append(
-                f"desk '{desk.id}': TOKEN is shorter than {TOKEN_AT_LEAST} characters; make one with: openssl rand -hex 24"
-            )
-        elif token in tokens:
-            wrong.append(f"desk '{desk.id}': its TOKEN opens another desk, or all, already; each needs one of its own")
-        tokens.add(token)
-        if api_token is None:
-            wrong.append(f"desk '{desk.id}' has a TOKEN: set API_TOKEN too, which opens all desks")
-    if wrong:
-        raise ValueError(_some(wrong))
-
-
-def _ordinal(place: int) -> str:
-    return f"{place}{'th' if place % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th')}"
-
-
-def _some(lines: Sequence[str]) -> str:
-    return "\n".join([*lines[:_TOLD], *([f"… and {len(lines) - _TOLD} more"] if len(lines) > _TOLD else [])])
-
-
 class HttpSettings(Section):
     """Towards the providers."""
 
@@ -306,7 +166,7 @@ class Settings(BaseSettings):
     writer: WriterSettings = WriterSettings()
     archive: ArchiveSettings = ArchiveSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
-    desk: Annotated[tuple[DeskSettings, ...], BeforeValidator(_read_desks)] = ()
+    desk: Annotated[tuple[DeskSettings, ...], BeforeValidator(read_desks)] = ()
     desks: Path | None = Field(
         None, description="more desks: a TOML file with [[desk]] tables, or a folder of such files"
     )
@@ -334,7 +194,7 @@ class Settings(BaseSettings):
             )
         if self.mode == "distributed" and self.redis_url is None:
             raise ValueError("MODE=distributed needs a board that processes share; set REDIS_URL=redis://…")
-        _together(self.desk, self.api_token)
+        check_together(self.desk, self.api_token)
         return self
 
     @property
@@ -384,7 +244,7 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
     except OSError as error:
         raise SettingsError(f"the settings file {file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise SettingsError("\n".join(_line(e) for e in error.errors())) from None
+        raise SettingsError("\n".join(line(e) for e in error.errors())) from None
     except ValueError as error:  # a nested value that is no JSON, from pydantic-settings
         raise SettingsError(str(error)) from None
 
@@ -395,29 +255,10 @@ def _with_desks_of(settings: Settings, where: Path) -> Settings:
         raise SettingsError(f"DESKS={where} does not exist; name a TOML file with [[desk]] tables, or a folder of them")
     more: list[DeskSettings] = []
     for file in sorted(where.glob("*.toml")) if where.is_dir() else [where]:
-        more += _desks_in(file)
+        more += desks_in(file)
     desks = (*settings.desk, *more)
-    _together(desks, settings.api_token)
+    check_together(desks, settings.api_token)
     return settings.model_copy(update={"desk": desks})
-
-
-def _desks_in(file: Path) -> Sequence[DeskSettings]:
-    try:
-        read = tomllib.loads(file.read_text())
-        if unknown := sorted(set(read) - {"desk"}):
-            raise ValueError(f"'{unknown[0]}' does not belong here; it holds [[desk]] tables and nothing else")
-        desks: Sequence[DeskSettings] = _read_desks(read.get("desk", []))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is not valid TOML: {error}") from error
-    except ValueError as error:
-        raise SettingsError("\n".join(f"{file}: {line}" for line in str(error).splitlines())) from None
-    # A file beside them is named from where they stand.
-    return [
-        d
-        if d.universe is None or d.universe.is_absolute()
-        else d.model_copy(update={"universe": file.parent / d.universe})
-        for d in desks
-    ]
 
 
 def _reading(file: Path) -> type[Settings]:
@@ -429,22 +270,6 @@ def _reading(file: Path) -> type[Settings]:
         model_config = SettingsConfigDict(toml_file=file)
 
     return FromFile
-
-
-def _line(error: Any) -> str:
-    where = "__".join(str(p) for p in error["loc"]).upper()
-    why = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        return f"{where} is not a setting of Evertick; see docs/reference/settings.md"
-    if not where or where == "DESK":
-        return str(why)
-    shown = error.get("input")
-    given = f"={shown}" if isinstance(shown, str | int | float) and not _secret(where) else ""
-    return f"{where}{given}: {why}"
-
-
-def _secret(name: str) -> bool:
-    return any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD", "URL", "BODIES"))
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from evertick import desks, universe
 from evertick.app import check
+from evertick.desk_settings import DeskSettings
 from evertick.errors import SettingsError
-from evertick.settings import DeskSettings, Settings, load
+from evertick.settings import Settings, load
 
 HEADER = "id,name,group,region,currency,exchange,decimals,core,symbols\n"
 TOKEN, OTHER = "a-token-of-sixteen-characters", "another-token-of-sixteen"

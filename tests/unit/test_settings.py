@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from evertick.errors import SettingsError
+from evertick.setting_types import parse_bytes
 from evertick.settings import (
     ArchiveSettings,
     HttpSettings,
@@ -11,7 +12,6 @@ from evertick.settings import (
     SourceSettings,
     WriterSettings,
     load,
-    parse_bytes,
 )
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
