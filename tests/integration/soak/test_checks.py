@@ -261,6 +261,7 @@ def test_what_a_process_keeps_is_said(now: Process, name: str, says: str) -> Non
 
 def test_a_process_may_breathe_and_what_is_not_measured_is_no_finding() -> None:
     assert set(kept(Process(), Process(heap=51 << 20, fds=25)).values()) == {True}
+    assert set(kept(Process(), Process(tasks=13, doing=("memory diagnosis", "runner", "scheduler"))).values()) == {True}
     assert set(kept(Process(), Process(heap=None, fds=None, connections=None)).values()) == {True}
 
 
