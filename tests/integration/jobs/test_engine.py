@@ -249,9 +249,9 @@ async def test_a_job_that_the_engine_lost_is_handed_in_anew(archive: Archive, cr
 @pytest.mark.long
 async def test_missed_slots_coalesce_after_downtime(archive: Archive, crew: Deployment) -> None:
     """Nobody lives for 100 s of a schedule of 10 s."""
-    every, spec = parse("10s", "UTC"), "every 10s"
+    every = parse("10s", "UTC")
     now = SystemClock().now()
-    await archive.ledger.plan("default", "work", spec, every, now - timedelta(seconds=100))
+    await archive.ledger.plan("default", "work", str(every), every, now - timedelta(seconds=100))
     for _ in range(2):
         await crew.schedule(every="10s")
     worker = await crew.work()
