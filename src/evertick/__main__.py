@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evertick.errors import EvertickError, SettingsError
+from evertick.lean import without_rich
 
 SERVERS = {
     "serve": ("--host", "--port", "--data", "--config", "--roles"),
@@ -23,7 +24,7 @@ def main() -> None:
     """Run a command; an error of ours is one clear line, not a traceback."""
     try:
         if (plain := plain_server(sys.argv[1:])) is not None:
-            _without_rich()
+            without_rich()
             from evertick.process import run_serve, run_worker
 
             command, options = plain
@@ -57,15 +58,6 @@ def plain_server(arguments: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
     if not all(options[name].isdigit() for name in ("port", "processes") if name in options):
         return None
     return (command, options) if 1 <= int(options.get("processes", 1)) <= MOST_PROCESSES else None
-
-
-def _without_rich() -> None:
-    """structlog imports Rich where it is installed, for tracebacks that we do not draw: 3 MB. Afterwards it can be imported."""
-    if "structlog" not in sys.modules and "rich" not in sys.modules:
-        sys.modules["rich"] = None  # type: ignore[assignment]
-        import structlog  # noqa: F401
-
-        del sys.modules["rich"]
 
 
 def _complain(error: EvertickError, code: int) -> None:

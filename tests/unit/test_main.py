@@ -33,7 +33,7 @@ def test_only_plain_options_pass_typer_by(arguments, plain):
 def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
     """Each is megabytes that it would hold for good; see the docstrings where they are imported late."""
     code = (
-        "import sys; from evertick.__main__ import _without_rich; _without_rich(); "
+        "import sys; from evertick.lean import without_rich; without_rich(); "
         "import evertick.process, evertick.app, evertick.web.app, evertick.web.serve; "
         "print(*sorted({name.split('.')[0] for name in sys.modules} | set(sys.modules)))"
     )
@@ -49,6 +49,6 @@ def test_a_server_carries_neither_the_command_line_nor_what_other_modes_need():
 
 
 def test_rich_can_be_imported_after_all():
-    code = "from evertick.__main__ import _without_rich; _without_rich(); import rich.table; print(rich.table.Table.__name__)"
+    code = "from evertick.lean import without_rich; without_rich(); import rich.table; print(rich.table.Table.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "Table"

@@ -1,8 +1,7 @@
 """The measured server: what ``evertick serve`` runs, in a process of its own, on a clock that its parent moves.
 
-    python -m evertick.soak.child FILE
-
-``FILE`` holds JSON: ``settings`` (of `evertick.settings`), ``start`` (ISO 8601; null: the system's clock), ``at`` (seconds
+Started by `evertick.soak.stage` with the name of a file, and as ``evertick serve`` is without what a server has no use for. The file
+holds JSON: ``settings`` (of `evertick.settings`), ``start`` (ISO 8601; null: the system's clock), ``at`` (seconds
 after ``start`` at which this process begins) and ``poll_s``. Orders come as lines of JSON on the standard input and are
 answered by one line each on the standard output; the first line, without an order, says that the server is ready, and again
 after the order to restart in place. When the input closes, the server stops.
@@ -13,6 +12,7 @@ The parts of the server are all the real ones. Nothing of the soak's readers, ta
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -143,9 +143,19 @@ def _say(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """A soak that is killed cannot close the input of a server that is busy: the kernel ends it (prctl(2), Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(file: str) -> None:
     import uvloop
 
+    _end_with_parent()
     given = json.loads(Path(file).read_text())
     child = Child(given)
     logs.configure(child.settings.log_format, child.settings.log_level)
@@ -154,7 +164,3 @@ def main(file: str) -> None:
     if listening is not None:
         Path(file).write_text(json.dumps({**given, "at": child.passed}))
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **hand_over(listening)})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
