@@ -31,6 +31,8 @@ DAY = timedelta(days=1)
 LONGEST = timedelta(days=90)
 DRAWN = 720
 """Points of one process in an answer at most; more are thinned to medians with their highest RSS."""
+_ALIKE, _ALIKE_SHARE = 24, 0.2
+"""Pairs of runs of one job in a row, and their share of all its runs, from which only these are compared."""
 _FEW = 6
 """Samples of which a median is taken at either end."""
 _TWO_WEEKS = timedelta(days=14)
@@ -194,10 +196,14 @@ def _most(components: Iterable[Component]) -> str | None:
 def drifts(figures: Iterable[RunFigures], warm_up_s: float = WARM_UP_S) -> dict[str, list[tuple[float, float]]]:
     """By component (when, bytes): how much higher the heap was when the next run of the process began.
 
-    So what is given back after a run counts, and what happens between two runs is told of the first. Runs that overlapped are
-    left out, and so is the warm-up of a process. The save of a report is a part of its run: it is told what it kept itself.
+    So what is given back after a run counts. Where the same job often runs twice in a row, only such pairs are taken, scaled to
+    all of its runs: two moments of the same kind are compared, with the same readers' connections open and the same copies made
+    for them, which between two jobs would be told as given back by the one and taken by the other. Where it does not (a report
+    among refreshes), what happens between two runs is told of the first of them. Runs that overlapped are left out, and so is
+    the warm-up of a process. The save of a report is a part of its run: it is told what it kept itself.
     """
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPONENTS}
+    alike: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPONENTS}
     first: dict[int, datetime] = {}
     last: dict[int, RunFigures] = {}
     for run in figures:
@@ -212,7 +218,14 @@ def drifts(figures: Iterable[RunFigures], warm_up_s: float = WARM_UP_S) -> dict[
         if run.heap_before is None or before.heap_before is None:
             continue
         if (before.started - began).total_seconds() >= warm_up_s:
-            found[before.component].append((before.started.timestamp(), float(run.heap_before - before.heap_before)))
+            one = (before.started.timestamp(), float(run.heap_before - before.heap_before))
+            found[before.component].append(one)
+            if run.job == before.job:
+                alike[before.component].append(one)
+    for name, pairs in alike.items():
+        if len(pairs) >= max(_ALIKE, len(found[name]) * _ALIKE_SHARE):
+            share = len(found[name]) / len(pairs)
+            found[name] = [(at, value * share) for at, value in pairs]
     return found
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from evertick.memory.account import DRAWN, Account, drifts
 from evertick.memory.gauge import Gauge
 from evertick.memory.watch import Watch
@@ -143,6 +145,21 @@ async def test_drifts_are_of_one_process_without_its_warm_up_and_without_overlap
     assert [value for _, value in found["indices"]] == [100, 7, 3]
     assert [value for _, value in found["auto_report"]] == [2]
     assert [value for _, value in found["save"]] == [55]
+
+
+async def test_where_a_job_often_runs_twice_in_a_row_only_moments_of_the_same_kind_are_compared() -> None:
+    """Each refresh begins 9,000 bytes above the run before it and keeps 10: readers came, and left before the next job."""
+    runs, kept = [], 0
+    for n in range(200):
+        at = timedelta(minutes=600 - 3 * n)
+        runs.append(figures(at, "indices", heap_before=MB + kept + 9000))
+        kept += 10
+        if n % 2:
+            runs.append(figures(at - timedelta(minutes=1), "other", job="update_bars", heap_before=MB + kept))
+    found = drifts(runs)
+    total = sum(value for _, value in found["indices"])
+    assert total == pytest.approx(10 * len([r for r in runs if r.component == "indices"]), rel=0.05)
+    assert {value for _, value in found["other"]} == {9000}, "never twice in a row: what came before the next run"
 
 
 async def test_at_the_start_it_is_too_early_to_say() -> None:

@@ -73,7 +73,7 @@ async def test_it_ends_by_itself_and_is_stored() -> None:
     assert len(store.saved) == 2
 
 
-async def test_growth_begins_one_and_no_more_than_one_a_day() -> None:
+async def test_growth_begins_one_and_then_ever_more_seldom_another() -> None:
     store, clock = Kept(), StepClock()
     one = inquiry(store, clock)
     assert not await one.consider(Verdict("flat", "flat", None))
@@ -85,6 +85,19 @@ async def test_growth_begins_one_and_no_more_than_one_a_day() -> None:
     clock.at += timedelta(hours=2)
     assert await one.consider(GROWING)
     await done(one)
+    days = 0
+    for _ in range(70):
+        clock.at += timedelta(days=1)
+        days += 1
+        if await one.consider(GROWING):
+            await done(one)
+            break
+    assert days == 3, "twice the 25 hours that it had waited before"
+    for _ in range(360):
+        clock.at += timedelta(days=1)
+        if await one.consider(GROWING):
+            await done(one)
+    assert 10 <= len(store.saved) <= 24, "a year of growth is not a diagnosis a day"
 
 
 async def test_a_store_that_fails_is_logged() -> None:
