@@ -20,10 +20,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from row import Row
+
 from acceptance.processes import running
 from evertick import logs, universe
 from evertick.app import Server, open_server
@@ -56,6 +59,41 @@ def main() -> None:
         print(f"{name:<{width}}  {value:,}" if isinstance(value, int | float) else f"{name:<{width}}  {value}")
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+GROUP = "memory"
+HEAP_KB, RSS_KB = 64.0, 256.0
+"""A day, the bounds of docs/explanation/memory.md."""
+REFRESH_B = 32 * 1024 / 480
+"""What one of the 480 refreshes of a day may keep, of the 32 KB that they may keep together."""
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    logs.configure(level="critical")
+    refreshes, reports = (200, 4) if quick else (2_400, 40)
+    chosen = argparse.Namespace(refreshes=refreshes, reports=reports, instruments=60, fail=0.1, plot=None)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Path(folder), chosen)
+    yield Row(GROUP, "a receipt, release included", found["receipt_us"], RECEIPT_US, "µs", "limit", 1.0)
+    yield Row(GROUP, "a look of the watch", found["sample_us"], SAMPLE_US, "µs", "limit", 1.0)
+    days, runs = (
+        refreshes / 480,
+        f"{found['refreshes']:,} refreshes, {found['reports']} reports, 10 % of requests failing",
+    )
+    yield Row(
+        GROUP, f"growth of the heap in {days:.3g} days of runs", found["heap_kb_growth"], HEAP_KB * max(1.0, days), "KB", "limit", 1.0,
+        note=f"{runs}; the first report of a process adds some",
+    )  # fmt: skip
+    yield Row(
+        GROUP, f"growth of RSS in {days:.3g} days of runs", found["rss_kb_growth"], RSS_KB * max(1.0, days), "KB", "limit", 1.0,
+        note=f"RSS {found['rss_mb_before']} → {found['rss_mb_after']} MB",
+    )  # fmt: skip
+    yield Row(
+        GROUP, "kept by a refresh, median", found["kept_by_a_refresh_bytes_median"], REFRESH_B, "bytes", "limit", 1.0
+    )
+    yield Row(GROUP, "kept by a report, median", found["kept_by_a_report_bytes_median"], 1024, "bytes", "limit", 1.0)
+    before, after = (int(n) for n in found["descriptors"].split(" → "))
+    yield Row(GROUP, "descriptors after the runs", after, before, "", "before them", 1.0)
 
 
 def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:

@@ -10,12 +10,25 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from row import Row
+
 from acceptance import leaking
 from acceptance.load import load
 from acceptance.processes import get, running
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    found = measure(2 if quick else 10, 8)
+    note = f"{found['restarts']} restarts in {found['seconds']} s, {found['clients']} clients"
+    yield Row(
+        "restarts", "requests that failed while it restarts in place", found["requests_failed"], found["requests_answered"], "",
+        "requests answered", 0.0, note=note,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -24,6 +37,14 @@ def main() -> None:
     options.add_argument("--clients", type=int, default=8)
     options.add_argument("--json", type=Path)
     chosen = options.parse_args()
+    figures = measure(chosen.restarts, chosen.clients)
+    for key, value in figures.items():
+        print(f"{key:<20}  {value}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def measure(restarts: int, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {
@@ -37,21 +58,18 @@ def main() -> None:
             url = server.address()
             server.until(lambda: get(f"{url}/api/v1/indices")["quotes"], "quotes")
             began = time.monotonic()
-            with load(url, ["/api/v1/indices", "/", "/healthz", "/memory"], clients=chosen.clients) as clients:
-                for n in range(1, chosen.restarts + 1):
+            with load(url, ["/api/v1/indices", "/", "/healthz", "/memory"], clients=count) as clients:
+                for n in range(1, restarts + 1):
                     server.until(lambda n=n: server.output.count(" ready ") > n, f"return after restart {n}")
             figures = {
                 "restarts": server.output.count("restarting in place"),
                 "seconds": round(time.monotonic() - began, 1),
-                "clients": chosen.clients,
+                "clients": count,
                 "requests_answered": clients.answered,
                 "requests_failed": len(clients.failed),
                 "failures": clients.failed[:5],
             }
-    for key, value in figures.items():
-        print(f"{key:<20}  {value}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return figures
 
 
 if __name__ == "__main__":

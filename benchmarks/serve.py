@@ -17,11 +17,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from row import Row
+
 from acceptance.processes import Running, descriptors, get, post
 from evertick.simulator import base_urls
 from servers import postgres_server, redis_server
@@ -113,6 +116,61 @@ def main() -> None:
         print(f"{name:<{width}}  {value}")
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+GROUP = "serve"
+STEADY_MB = {False: 85.0, True: 105.0}
+"""The limits of docs/explanation/memory.md, embedded and with servers."""
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    for servers in (False, True):
+        chosen = argparse.Namespace(
+            servers=servers, refreshes=60 if quick else 120, reports=2 if quick else 4, rest=10 if quick else 60
+        )
+        with contextlib.ExitStack() as stack:
+            found = measure(stack, chosen)
+        mode = found["mode"]
+        resting, bare = found[f"rss_mb_after_{chosen.rest:g}s"], found["rss_mb_of_bare_imports"]
+        yield Row(
+            GROUP,
+            f"{mode}: RSS {chosen.rest:g} s after the start",
+            resting,
+            bare,
+            "MiB",
+            "importing the same libraries",
+            1.1,
+        )
+        yield Row(
+            GROUP, f"{mode}: RSS {chosen.rest:g} s after the start", resting, STEADY_MB[servers], "MiB", "limit", 1.0
+        )
+        yield Row(GROUP, f"{mode}: start to ready", found["ready_s"], 2.0, "s", "limit", 1.0)
+        last = found[f"rss_mb_after_{chosen.refreshes}_refreshes_{chosen.reports}_reports"]
+        first = found["rss_mb_after_50_refreshes_2_reports"]
+        yield Row(
+            GROUP, f"{mode}: RSS after {chosen.refreshes} refreshes, {chosen.reports} reports", last, first, "MiB",
+            "after 50 refreshes, 2 reports", 1.02, note=f"heap {found['heap_growth_kb']:+} KB, descriptors {found['descriptors_growth']:+}",
+        )  # fmt: skip
+        peaks = found["report_peak_above_before_mb"]
+        if peaks:
+            yield Row(
+                GROUP,
+                f"{mode}: peak of a report above the level before",
+                max(peaks),
+                5.0,
+                "MiB",
+                "limit",
+                1.0,
+                note=f"{found['report_mb']} MB stored",
+            )
+        for when in ("idle", "during_report"):
+            what = f"{mode}: p99 of GET /api/v1/indices, {when.replace('_', ' a ')}"
+            yield Row(
+                GROUP, what, found[f"indices_p99_ms_{when}"], found["indices_p50_ms_idle"], "ms", "its median, idle"
+            )
+        if found["redis_clients"]:
+            before, after = found["redis_clients"]
+            yield Row(GROUP, f"{mode}: Redis clients at the end", after, before, "", "after 50 refreshes", 1.0)
 
 
 def measure(stack: contextlib.ExitStack, chosen: argparse.Namespace) -> dict[str, Any]:

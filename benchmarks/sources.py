@@ -21,9 +21,7 @@ import contextlib
 import json
 import logging
 import os
-import random
 import re
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -37,8 +35,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from row import Row
+
 from evertick import universe as universes
-from evertick.model import Group, Instrument, Quote
+from evertick.model import Group, Instrument
 from evertick.settings import SourceSettings, load
 from evertick.simulator import base_urls
 from evertick.universe import Universe
@@ -280,93 +280,75 @@ def rss() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-# --- history ---------------------------------------------------------------------------------------------------------
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+GROUP = "sources"
+OVERHEAD = 1.25
+"""How much longer than its bare requests a refresh may take."""
+HEAP_KB = 64.0
+"""The bound of memory.md for a day, here for all the refreshes."""
 
 
-def history(folder: Path) -> dict[str, Any]:
-    with simulated("all") as address:
-        urls = {f"EVERTICK_SOURCES__{name.upper()}__BASE_URL": url for name, url in base_urls(address).items()}
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("EVERTICK_")} | urls
-        first, seconds, peak = command(environment, folder)
-        again, seconds_again, peak_again = command(environment, folder)
-    file = folder / "evertick-data" / "evertick.db"
-    with contextlib.closing(sqlite3.connect(file)) as database:
-        packed = database.execute("SELECT sum(length(body)) FROM bars").fetchone()[0]
-    return {
-        "instruments": first["instruments"],
-        "fetched": first["fetched"],
-        "bars": first["bars"],
-        "failed": len(first["failed"]),
-        "seconds": round(seconds, 1),
-        "peak_rss_mb": round(peak / MB, 1),
-        "again_fetched": again["fetched"],
-        "again_seconds": round(seconds_again, 1),
-        "again_peak_rss_mb": round(peak_again / MB, 1),
-        "database_mb": round(file.stat().st_size / MB, 2),
-        "bytes_a_bar_packed": round(packed / first["bars"], 1),
-        "bytes_a_bar_of_the_file": round(file.stat().st_size / first["bars"], 1),
-    }
+def rows(quick: bool) -> Iterator[Row]:
+    import uvloop
+    from history import history, quotes
 
-
-def command(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], float, int]:
-    """What ``evertick db backfill`` answers, its seconds, and its peak RSS in bytes."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "evertick", "db", "backfill", "--json"],
-        env=environment, cwd=folder, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return json.loads(said), time.perf_counter() - began, usage.ru_maxrss * KB
-
-
-async def quotes(folder: Path) -> dict[str, Any]:
-    """A day of 400 instruments every three minutes: what writing, moving and reading costs."""
-    from evertick.archive import open_archive
-    from evertick.archive.migrate import upgrade
-    from evertick.model import SystemClock
-
-    url = f"sqlite:///{folder / 'quotes.db'}"
-    upgrade(url)
-    dice, start = random.Random(7), datetime(2026, 11, 23, tzinfo=UTC)
-    places = [dice.choice((2, 2, 2, 4, 6)) for _ in range(400)]
-    levels = [10 ** dice.uniform(0, 5) for _ in range(400)]
-    writes, moves = [], []
-    async with open_archive(url, SystemClock()) as archive:
-        before = (folder / "quotes.db").stat().st_size
-        logged = 0
-        for n in range(480):
-            at = start + timedelta(minutes=3 * n)
-            levels = [level * (1 + dice.gauss(0, 0.0005)) for level in levels]
-            snapshot = [
-                Quote(f"X{i:03}", round(level, places[i]), at - timedelta(seconds=dice.randrange(120)), "yahoo")
-                for i, level in enumerate(levels)
-            ]
-            began = time.perf_counter()
-            logged += await archive.quotes.add(at, snapshot)
-            writes.append(time.perf_counter() - began)
-            if (n + 1) % 120 == 0:
-                began = time.perf_counter()
-                await archive.quotes.compact()
-                moves.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        times, _ = await archive.quotes.load("X007", start, start + timedelta(days=1))
-        read = time.perf_counter() - began
-        async with archive.engine.connect() as connection:
-            packed = (await connection.exec_driver_sql("SELECT sum(length(body)) FROM quotes")).scalar_one()
-            free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
-    size = (folder / "quotes.db").stat().st_size - before - free * 4096
-    return {
-        "quotes": logged,
-        "write_ms_a_refresh": round(statistics.median(writes) * 1000, 2),
-        "move_ms_six_hours": round(statistics.median(moves) * 1000, 1),
-        "read_ms_a_day": round(read * 1000, 2),
-        "read_points": len(times),
-        "bytes_a_quote_packed": round(packed / logged, 2),
-        "bytes_a_quote_of_the_file": round(size / logged, 2),
-    }
+    silence()
+    with tempfile.TemporaryDirectory() as name, redis_server(Path(name)) as server:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        for count in (60,) if quick else (60, 1_000):
+            one = uvloop.run(refresh(count, 10 if quick else 40, url))
+            what, note = f"a refresh of {count:,} instruments", f"{one['requests']} requests"
+            against = "the same requests by bare httpx2 and one Redis pipeline"
+            yield Row(GROUP, what, one["ms"], one["bare_ms"], "ms", against, OVERHEAD, note=note)
+            yield Row(
+                GROUP, what, one["ms"], one["bare_with_json_decoded_ms"], "ms", f"{against}, JSON decoded", OVERHEAD
+            )
+            yield Row(GROUP, what, one["cpu_ms"]["ours"], one["cpu_ms"]["bare"], "CPU ms", against)
+        broken = uvloop.run(heap(300 if quick else 1_500, url))
+        what = f"heap kept by {broken['refreshes'] - broken['after_a_warm_up_of']:,} refreshes, 30 % of answers broken"
+        yield Row(
+            GROUP,
+            what,
+            broken["heap_kept_kb"],
+            HEAP_KB,
+            "KB",
+            "limit of a day",
+            1.0,
+            note=f"{broken['broken']:,} answers broken",
+        )
+        if quick:
+            return
+        filled = history(Path(name)) | uvloop.run(quotes(Path(name)))
+        note = f"{filled['instruments']} instruments, {filled['bars']:,} bars, {filled['seconds']} s, database {filled['database_mb']} MB"
+        yield Row(
+            GROUP,
+            "a daily bar in the database",
+            filled["bytes_a_bar_of_the_file"],
+            48.0,
+            "bytes",
+            "six plain numbers of 8 bytes",
+            1.0,
+            note=note,
+        )
+        yield Row(
+            GROUP,
+            "a quote in the database",
+            filled["bytes_a_quote_of_the_file"],
+            16.0,
+            "bytes",
+            "a time and a price of 8 bytes",
+            1.0,
+        )
+        yield Row(
+            GROUP,
+            "the backfill again, nothing left to fetch",
+            filled["again_seconds"],
+            filled["seconds"],
+            "s",
+            "the first time",
+            1.0,
+        )
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
@@ -383,6 +365,7 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     chosen = options.parse_args()
     import uvloop
+    from history import history, quotes
 
     figures: dict[str, Any] = {}
     wanted = chosen.only or NAMES
