@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/evertick/web/static/dist/manifest.json
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test test-long test-thorough test-tools lint lint-deploy format wheel bench bench-serve bench-sources bench-memory bench-desks bench-engines soak calendars requirements clean
+.PHONY: help install demo test test-long test-thorough test-tools lint lint-deploy format wheel bench bench-serve bench-sources bench-memory bench-desks bench-engines scale soak calendars requirements clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -87,6 +87,9 @@ bench-memory: install .venv/dev  ## What receipts cost, and what 30 days of runs
 
 bench: install .venv/dev .venv/peers .venv/s3 test-tools  ## One table of our figures beside their peers and limits (15 to 20 minutes; ARGS=--quick for a short look)
 	@$(BIN)/python benchmarks $(ARGS)
+
+scale: install .venv/dev test-tools  ## Plot how it grows: instruments, archived reports, readers, stream clients, into docs/figures (20 minutes)
+	@$(BIN)/python benchmarks/scale.py $(ARGS)
 
 bench-serve: install .venv/dev test-tools  ## Measure a running server from outside: start, memory, latency (ARGS="--servers" for Redis and PostgreSQL)
 	@$(BIN)/python benchmarks/serve.py $(ARGS)

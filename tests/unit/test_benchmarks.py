@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
@@ -66,3 +67,17 @@ def test_a_benchmark_that_fails_is_a_row_and_exit_code_1_and_the_others_go_on(
         ("fine", "one"),
     ]
     assert found["failed"] == ["broken"]
+
+
+def test_a_curve_has_its_power_from_point_to_point_and_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from scale_plot import drawn, slope
+
+    assert slope([(1, 5.0), (10, 5.0), (100, 50.0), (1_000, 5_000.0)]) == [
+        (1, 10, 0.0),
+        (10, 100, 1.0),
+        (100, 1_000, 2.0),
+    ]
+    svg = ElementTree.fromstring(drawn("Time & size", "reports", "ms", {"a page": [(1, 0.0), (10, 2.0), (100, 40.0)]}))
+    assert len(svg.findall(".//{*}circle")) == 2  # nothing is no point on a logarithmic axis
+    assert "a page" in [each.text for each in svg.iter()]
