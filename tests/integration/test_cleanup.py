@@ -44,7 +44,7 @@ STAGES: dict[str, tuple[str, Any, str]] = {
     "ask the providers": (REFRESH, Conductor, "fetch"),
     "save the board": (REFRESH, EmbeddedBoard, "save"),
     "store the quotes": (REFRESH, QuoteStore, "add"),
-    "read the bars": (REPORT, BarStore, "load"),
+    "read the bars": (REPORT, BarStore, "load_some"),
     "collect": (REPORT, workflow, "collect"),
     "analyse": (REPORT, workflow, "analyse"),
     "validate": (REPORT, workflow, "validate"),
