@@ -179,16 +179,17 @@ def test_connections_and_descriptors_do_not_grow(
 
         server.until(lambda: done("refresh_indices", 5) and done("save_report", 1), "warm-up")
         fds, clients = len(descriptors(server.process.pid)), len(observer.client_list())
+        pools = get(f"{url}/api/v1/memory")["connections"]
         server.until(lambda: done("refresh_indices", 20) and done("save_report", 3), "20 refreshes and 3 reports")
         assert len(descriptors(server.process.pid)) <= fds + 1  # our own request may be under way
         assert len(observer.client_list()) <= clients + 1  # the pool may have needed one more at a time
+        # A pool may have needed a few more at a time, for good; what leaks would be one more for each of 23 runs.
+        server.until(lambda: get(f"{url}/api/v1/memory")["connections"] <= pools + 8, "pools as they were")
         kept = [
             r
             for r in get(f"{url}/api/v1/memory/receipts?limit=100")["items"]
             if r["outcome"] == "ok" and not r["overlapped"]
         ]
-        # A run may leave a connection of a pool open for the next one, and find one that the provider closed meanwhile.
-        assert abs(sum(r["connections_delta"] for r in kept)) <= 8
         assert max(r["fds_delta"] for r in kept[:10]) <= 12  # the pools, as far as they were not open yet
         assert json.loads(observer.get("evertick:market_indices"))["quotes"]
         assert server.stop(signal.SIGTERM) == 0
