@@ -44,7 +44,7 @@ def rows(quick: bool) -> Iterator[Row]:
             "a release after a run of 7 MB and 10,000 objects in cycles",
             ours["busy_ms"],
             found[way]["busy_ms"],
-            "ms",
+            "CPU ms",
             against,
         )
         yield Row(GROUP, "RSS after the runs", ours["rss"] / MB, found[way]["rss"] / MB, "MiB", against)

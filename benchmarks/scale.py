@@ -75,7 +75,7 @@ def instruments(quick: bool) -> Iterator[dict[str, Any]]:
     silence()
     for count in INSTRUMENTS[:4] if quick else INSTRUMENTS:
         with tempfile.TemporaryDirectory() as name, redis_server(Path(name)) as server:
-            one = uvloop.run(refresh(count, 3 if quick else 5, f"redis://127.0.0.1:{server.port}/0"))
+            one = uvloop.run(refresh(count, 5 if count <= 1_000 else 2, f"redis://127.0.0.1:{server.port}/0"))
             found = {"count": count} | {k: one[k] for k in ("quotes", "requests")}
             found |= {"refresh_ms": one["ms"], "bare_ms": one["bare_ms"], "refresh_cpu_ms": one["cpu_ms"]["ours"]}
             command = [sys.executable, str(HERE / "market.py")]
@@ -125,6 +125,7 @@ def multiply(file: Path, count: int, *, whole: bool) -> float:
             "SELECT id, slot, meta, created, stored FROM reports WHERE state = 'published' ORDER BY created DESC LIMIT 1"
         ).fetchone()
         have = db.execute("SELECT count(*) FROM reports").fetchone()[0]
+        first = db.execute("SELECT min(seq) FROM report_parts WHERE report = ?", [id]).fetchone()[0]
         plain = json.loads(meta)
         if not whole:
             plain["parts"] = [part if part["asset"] else part | SHORT_META for part in plain["parts"]]
@@ -148,7 +149,7 @@ def multiply(file: Path, count: int, *, whole: bool) -> float:
                 columns,
                 id,
                 {"report": new} | ({} if whole else {"body": SHORT}),
-                "" if whole else " AND seq = (SELECT min(seq) FROM report_parts)",
+                "" if whole else f" AND seq = {first}",
             )
             copy(db, "slots", columns, slot, {"id": f"{slot}-{n}", "due": at, "started": at, "finished": at})
         db.execute("COMMIT")
@@ -362,12 +363,16 @@ def main() -> None:
         for one in PLAYED[name](chosen.quick):
             found.append({k: round(v, 4) if isinstance(v, float) else v for k, v in one.items()})
             say("  " + "  ".join(f"{k} {v}" for k, v in found[-1].items()))
-        document[name] = {
-            "points": found, "seconds": round(time.monotonic() - began, 1), "load_average": os.getloadavg(),
-            "at": datetime.now(UTC).isoformat(timespec="seconds"), "quick": chosen.quick, "machine": machine(),
-        }  # fmt: skip
-        write(chosen.out, file, document)
-    tell(document)
+            document[name] = told(chosen, found, began)
+            write(chosen.out, file, document)  # at once: the largest counts take minutes, and may be interrupted
+    print(table(document))
+
+
+def told(chosen: argparse.Namespace, found: Sequence[Mapping[str, Any]], began: float) -> dict[str, Any]:
+    return {
+        "points": found, "seconds": round(time.monotonic() - began, 1), "load_average": os.getloadavg(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"), "quick": chosen.quick, "machine": machine(),
+    }  # fmt: skip
 
 
 def machine() -> dict[str, Any]:
@@ -378,28 +383,28 @@ def machine() -> dict[str, Any]:
 
 def write(out: Path, file: Path, document: Mapping[str, Any]) -> None:
     file.write_text(json.dumps(document, indent=1) + "\n")
+    (out / "scale.txt").write_text(table(document) + "\n")
+    across = {"archive": "archived reports", "streams": "stream clients"}
     for curve, (name, title, unit, lines) in CURVES.items():
-        if name in document:
-            drawing = {label: points(document[name]["points"], key) for label, key in lines.items()}
-            (out / f"scale-{curve}.svg").write_text(
-                drawn(
-                    title, {"archive": "archived reports", "streams": "stream clients"}.get(name, name), unit, drawing
-                )
-            )
+        drawing = (
+            {label: points(document[name]["points"], key) for label, key in lines.items()} if name in document else {}
+        )
+        if any(drawing.values()):
+            (out / f"scale-{curve}.svg").write_text(drawn(title, across.get(name, name), unit, drawing))
 
 
-def tell(document: Mapping[str, Any]) -> None:
-    for name, title, unit, lines in CURVES.values():
+def table(document: Mapping[str, Any]) -> str:
+    lines = []
+    for name, title, unit, curves in CURVES.values():
         if name not in document:
             continue
-        print(f"\n{title} ({unit}; in brackets the power of the count by which it grows from the point before)")
-        for label, key in lines.items():
+        lines += ["", f"{title} ({unit}; in brackets the power of the count by which it grows from the point before)"]
+        for label, key in curves.items():
             seen = points(document[name]["points"], key)
             powers = {x2: power for _, x2, power in slope(seen)}
-            print(
-                f"  {label:<22}"
-                + "  ".join(f"{x:,.0f}: {y:.3g}" + (f" [{powers[x]:+.2f}]" if x in powers else "") for x, y in seen)
-            )
+            cells = (f"{x:,.0f}: {y:.3g}" + (f" [{powers[x]:+.2f}]" if x in powers else "") for x, y in seen)
+            lines.append(f"  {label:<22}" + "  ".join(cells))
+    return "\n".join(lines[1:])
 
 
 if __name__ == "__main__":

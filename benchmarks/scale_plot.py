@@ -8,6 +8,8 @@ from itertools import pairwise
 
 WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 34, 40
+LINE = 13
+"""Between two labels."""
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#666666")
 Points = Sequence[tuple[float, float]]
 
@@ -39,17 +41,13 @@ def drawn(title: str, across: str, up: str, lines: Mapping[str, Points]) -> str:
     for power in range(x0, math.floor(math.log10(x1)) + 1):
         x, _ = place(10.0**power, 10.0**y0)
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{10**power:,}</text>')
-    taken: list[float] = []
+    labels = _apart({name: place(*points[-1])[1] + 4 for name, points in kept.items()})
     for (name, points), colour in zip(kept.items(), COLOURS, strict=False):
         at = [place(x, y) for x, y in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in at]
-        label = at[-1][1] + 4
-        while any(abs(label - other) < 13 for other in taken):
-            label += 13
-        taken.append(label)
-        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{label:.1f}" fill="{colour}">{_escaped(name)}</text>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{labels[name]:.1f}" fill="{colour}">{_escaped(name)}</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11" role="img">'
         f'<title>{_escaped(title)}</title><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
@@ -57,6 +55,17 @@ def drawn(title: str, across: str, up: str, lines: Mapping[str, Points]) -> str:
         f'<text x="{LEFT + (WIDTH - LEFT - RIGHT) / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">{_escaped(across)}</text>'
         f'<text transform="rotate(-90 14 {HEIGHT / 2:.0f})" x="14" y="{HEIGHT / 2:.0f}" text-anchor="middle">{_escaped(up)}</text></svg>\n'
     )  # fmt: skip
+
+
+def _apart(wanted: Mapping[str, float]) -> dict[str, float]:
+    """The labels as near to their lines as they can be without touching, above the axis."""
+    placed: dict[str, float] = {}
+    floor = HEIGHT - BOTTOM - LINE * (len(wanted) - 1)
+    last = float("-inf")
+    for name, y in sorted(wanted.items(), key=lambda one: one[1]):
+        last = placed[name] = max(last + LINE, min(y, floor))
+        floor += LINE
+    return placed
 
 
 def _escaped(text: str) -> str:

@@ -147,7 +147,9 @@ async def refresh(count: int, repeats: int, redis_url: str) -> dict[str, Any]:
             open_http(settings.http) as http,
             open_redis(redis_url, universe=instruments) as board,
             httpx2.AsyncClient(
-                limits=httpx2.Limits(max_connections=settings.http.connections), headers={"accept-encoding": "gzip"}
+                limits=httpx2.Limits(max_connections=settings.http.connections),
+                headers={"accept-encoding": "gzip"},
+                timeout=300,  # hundreds of requests wait for a connection; ours wait too
             ) as client,
             redis.Redis.from_url(redis_url) as bare,
         ):
