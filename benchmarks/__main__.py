@@ -16,6 +16,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,7 @@ def main() -> int:
     options.add_argument("--json", type=Path, metavar="FILE")
     options.add_argument("--child", nargs=2, metavar=("GROUP", "FILE"), help=argparse.SUPPRESS)
     chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then too
     if chosen.quick and chosen.long:
         options.error("choose --quick or --long")
     if chosen.child:
@@ -156,8 +158,12 @@ def played(name: str, *, quick: bool) -> Iterator[Row | str]:
         finally:
             os.close(end)
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                process.send_signal(signal.SIGINT)  # so that it ends its servers
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 def _lines(process: subprocess.Popen[bytes], end: int) -> Iterator[Row]:
