@@ -92,13 +92,13 @@ def _of_bars(bars: Bars, exchange: str, benchmark: Mapping[int, float]) -> dict[
     periods = i.DAYS_A_YEAR if exchange == "24/7" else i.SESSIONS_A_YEAR
     start = i.year_start(bars.day)
     year = close[start:]
-    high = max((v for v in bars.high[start:] if v == v), default=NAN)
-    low = min((v for v in bars.low[start:] if v == v), default=NAN)
+    low, high = i.reach(bars.low[start:], bars.high[start:])
     high, low = max(high, max(year)), min(low, min(year))
-    sma50, sma200 = i.sma(close, 50), i.sma(close, 200)
+    sums = i.running(close)
+    sma50, sma200 = i.Average(sums, 50), i.Average(sums, 200)
     ema12, ema26, macd, signal, histogram = i.averages(close)
     lower, _, upper = i.bollinger(close)
-    falls = i.drawdowns(year)
+    fall, deepest = i.fall(year)
     beta, correlation = i.beta_correlation(*i.paired(bars.day, returns, benchmark))
     before = i.deviation(returns[-61:-1]) if len(returns) > 60 else NAN
     known: dict[str, float | None] = {
@@ -113,14 +113,14 @@ def _of_bars(bars: Bars, exchange: str, benchmark: Mapping[int, float]) -> dict[
         "macd": macd,
         "macd_signal": signal,
         "macd_histogram": histogram,
-        "rsi14": i.rsi(close)[-1],
+        "rsi14": i.strength(close),
         "band_lower": lower,
         "band_upper": upper,
         "atr14": i.atr(bars.high, bars.low, close),
         "vol20": i.volatility(returns, 20, periods),
         "vol60": i.volatility(returns, 60, periods),
-        "drawdown": falls[-1],
-        "max_drawdown": min(falls),
+        "drawdown": fall,
+        "max_drawdown": deepest,
         "z60": i.zscore(close),
         "beta60": beta,
         "correlation60": correlation,

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import accumulate, islice, pairwise
 from math import fsum, isfinite, log, sqrt
-from operator import mul
+from operator import mul, sub, truediv
+from typing import overload
 
 NAN = float("nan")
 
@@ -31,10 +32,41 @@ def sma(values: Sequence[float], n: int) -> array[float]:
     """Simple moving average of the last ``n``."""
     if len(values) < n:
         return _nans(len(values))
-    sums = [0.0, *accumulate(values)]
+    sums = running(values)
     out = _nans(n - 1)
-    out.extend((b - a) / n for a, b in zip(sums, sums[n:], strict=False))
+    out.extend([(b - a) / n for a, b in zip(sums, sums[n:], strict=False)])
     return out
+
+
+class Average(Sequence[float]):
+    """`sma` of which each value is worked out when it is asked for: a report looks at a few of the newest."""
+
+    __slots__ = ("_n", "_sums")
+
+    def __init__(self, sums: Sequence[float], n: int) -> None:
+        """``sums`` are 0 and then the sums of the first values, the first two, and so on: `running`."""
+        self._sums = sums
+        self._n = n
+
+    def __len__(self) -> int:
+        return len(self._sums) - 1
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[float]: ...
+    def __getitem__(self, at: int | slice) -> float | Sequence[float]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        end = at + 1 if at >= 0 else len(self._sums) + at
+        if not 0 < end < len(self._sums):
+            raise IndexError(at)
+        return (self._sums[end] - self._sums[end - self._n]) / self._n if end >= self._n else NAN
+
+
+def running(values: Sequence[float]) -> list[float]:
+    """The sums that an `Average` is made from."""
+    return [0.0, *accumulate(values)]
 
 
 def ema(values: Sequence[float], n: int) -> array[float]:
@@ -112,6 +144,24 @@ def rsi(values: Sequence[float], n: int = 14) -> array[float]:
     return out
 
 
+def strength(values: Sequence[float], n: int = 14) -> float:
+    """The last of `rsi`, bit for bit; NaN where not yet defined."""
+    if len(values) <= n:
+        return NAN
+    changes = list(map(sub, islice(values, 1, None), values))
+    gain = sum(c for c in changes[:n] if c > 0) / n
+    loss = -sum(c for c in changes[:n] if c < 0) / n
+    keep = n - 1
+    for c in changes[n:]:
+        if c > 0:
+            gain = (gain * keep + c) / n
+            loss = loss * keep / n
+        else:
+            gain = gain * keep / n
+            loss = (loss * keep - c) / n
+    return _strength(gain, loss)
+
+
 def _strength(gain: float, loss: float) -> float:
     both = gain + loss
     return 100 * gain / both if both else 50.0
@@ -123,7 +173,7 @@ def bollinger(values: Sequence[float], n: int = 20, width: float = 2.0) -> tuple
         return NAN, NAN, NAN
     window = values[len(values) - n :]
     middle = fsum(window) / n
-    reach = width * sqrt(fsum((v - middle) ** 2 for v in window) / n)
+    reach = width * sqrt(fsum([(v - middle) ** 2 for v in window]) / n)
     return middle - reach, middle, middle + reach
 
 
@@ -147,6 +197,8 @@ def atr(high: Sequence[float], low: Sequence[float], close: Sequence[float], n: 
 
 def log_returns(close: Sequence[float]) -> array[float]:
     """ln(close / close before), one shorter than its input; NaN where a price is not positive."""
+    if len(close) and min(close) > 0:  # a NaN in front is not: what is not all prices takes the careful way
+        return array("d", map(log, map(truediv, islice(close, 1, None), close)))
     return array("d", (log(b / a) if a > 0 and b > 0 else NAN for a, b in pairwise(close)))
 
 
@@ -156,7 +208,7 @@ def deviation(values: Sequence[float]) -> float:
     if n < 2:
         return NAN
     mean = fsum(values) / n
-    return sqrt(fsum((v - mean) ** 2 for v in values) / (n - 1))
+    return sqrt(fsum([(v - mean) ** 2 for v in values]) / (n - 1))
 
 
 def volatility(returns: Sequence[float], n: int, periods: int = SESSIONS_A_YEAR) -> float:
@@ -168,9 +220,24 @@ def volatility(returns: Sequence[float], n: int, periods: int = SESSIONS_A_YEAR)
 
 def drawdowns(close: Sequence[float]) -> array[float]:
     """Percent below the highest close so far: 0 or negative; NaN where that high is not positive."""
-    return array(
-        "d", (100 * (c / top - 1) if top > 0 else NAN for c, top in zip(close, accumulate(close, max), strict=True))
-    )
+    tops = accumulate(close, max)
+    return array("d", [100 * (c / top - 1) if top > 0 else NAN for c, top in zip(close, tops, strict=True)])
+
+
+def fall(close: Sequence[float]) -> tuple[float, float]:
+    """The last and the lowest of `drawdowns`."""
+    if close[0] > 0:  # then so are all highs, and the lowest share of a high is the deepest fall
+        shares = array("d", map(truediv, close, accumulate(close, max)))
+        return 100 * (shares[-1] - 1), 100 * (min(shares) - 1)
+    falls = drawdowns(close)
+    return falls[-1], min(falls)
+
+
+def reach(low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
+    """The lowest and the highest of what is known; NaN where nothing is."""
+    if not isfinite(sum(low) + sum(high)):
+        low, high = [v for v in low if v == v], [v for v in high if v == v]
+    return min(low, default=NAN), max(high, default=NAN)
 
 
 def position(value: float, low: float, high: float) -> float:

@@ -92,15 +92,18 @@ class Recorder:
 
         async def read(instrument: Instrument) -> Bars:
             given = (await bars(instrument)).last(BARS)
-            columns = b64encode(pack(given)).decode()
-            await self._line({"bars": given.instrument, "count": len(given), "columns": columns})
+            name = _json({"bars": given.instrument, "count": len(given)})[:-1]
+            columns = b64encode(pack(given))  # in JSON as it is
+            await self._writer.write(b'%s,"columns":"%s"}\n' % (name.encode(), columns))
             return given
 
         return read
 
     async def _line(self, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        await self._writer.write(f"{text}\n".encode())
+        await self._writer.write(f"{_json(value)}\n".encode())
+
+
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def pack(bars: Bars) -> bytes:

@@ -249,3 +249,25 @@ def test_rsi_stays_between_0_and_100(seed: int) -> None:
     own = random.Random(seed)
     values = array("d", (own.lognormvariate(0, 3) for _ in range(60)))
     assert all(math.isnan(v) or 0 <= v <= 100 for v in i.rsi(values))
+
+
+@pytest.mark.parametrize(
+    "close", [BARS.close, FLAT, array("d", [5.0]), array("d", range(40, 1, -1)), array("d", [-0.5, 0.2, -0.1, 0.4])]
+)
+def test_the_short_ways_end_where_the_series_do(close: array[float]) -> None:
+    """A report asks for the newest value of most series, and does not make the series for it."""
+    same(array("d", [i.strength(close)]), pd.Series(i.rsi(close)[-1:]))
+    for n in (1, 3, 50, 200):
+        average = i.Average(i.running(close), n)
+        same(array("d", average), pd.Series(i.sma(close, n)))
+        same(array("d", [average[-1]]), pd.Series(i.sma(close, n)[-1:]))
+        with pytest.raises(IndexError):
+            average[len(close)]
+    falls = i.drawdowns(close)
+    same(array("d", i.fall(close)), pd.Series([falls[-1], min(falls)]))
+
+
+def test_the_reach_leaves_out_what_is_not_known() -> None:
+    assert i.reach(array("d", [math.nan, 3.0, 2.0]), array("d", [4.0, math.nan, 5.0])) == (2.0, 5.0)
+    assert i.reach(array("d", [1.0, 2.0]), array("d", [1.5, 2.5])) == (1.0, 2.5)
+    assert all(math.isnan(v) for v in i.reach(array("d", [math.nan]), array("d")))

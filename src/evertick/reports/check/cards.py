@@ -8,6 +8,7 @@ by the rules of the language, and so is everything that is wrong.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import unescape
@@ -18,11 +19,11 @@ from evertick.reports.check.account import LOOSE, TAG_SEEN, Account
 from evertick.reports.check.figures import ENDS, Figures
 from evertick.reports.check.promises import STATISTICS
 from evertick.reports.check.tables import CELL, Tables
-from evertick.reports.findings import NAN, Facts
+from evertick.reports.findings import FIELDS, NAN, Facts
 from evertick.reports.shown import bare, form, told
 
 _AXIS = re.compile(r'<text class="t[xy]"[^>]*>[^<]*</text>')
-_STATISTIC = re.compile(r"<dt>(.*?)</dt><dd[^>]*>(.*?)</dd>", re.DOTALL)
+_STATISTIC = re.compile(r"<dt>([^<]*(?:<(?!/dt>)[^<]*)*)</dt><dd[^>]*>([^<]*(?:<(?!/dd>)[^<]*)*)</dd>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,11 @@ class Plain:
 
     values: Sequence[Any]
     forms: Sequence[str]
-    numbers: Sequence[float]
+    numbers: array[float]
 
     @staticmethod
     def of(values: Sequence[Any]) -> Plain:
-        known = [v.value if v.value is not None else NAN for v in values if type(v) is Number]
+        known = array("d", [v.value if v.value is not None else NAN for v in values if type(v) is Number])
         return Plain(values, [_form(v) for v in values], known)
 
 
@@ -52,18 +53,31 @@ class Expected:
 
     card: Card
     statistics: Plain
+    titles: Sequence[str]
+    promised: Sequence[tuple[int, int, float | None]]
+    """Statistics whose title promises a fact: their place, the fact's place among the facts, and what is shown."""
     bars: Table | None
-    rows: Sequence[Plain]
+    cells: Plain
+    """All rows of the bars, one after the other."""
+    rows: int
     year: Figure | None
 
     @staticmethod
     def of(card: Card) -> Expected:
-        rows = [Plain.of(row) for row in card.bars.rows] if card.bars else []
+        rows = list(card.bars.rows) if card.bars else []
+        promised = [
+            (i, FIELDS.index(STATISTICS[title.msgid]), value.value)
+            for i, (title, value) in enumerate(card.statistics)
+            if title.msgid in STATISTICS
+        ]
         return Expected(
             replace(card, chart=None, bars=None, year=None, drawn={}),
             Plain.of([value for _, value in card.statistics]),
+            [title.msgid for title, _ in card.statistics],
+            promised,
             None if card.bars is None else replace(card.bars, rows=()),
-            rows,
+            Plain.of([value for row in rows for value in row]),
+            len(rows),
             None if card.year is None else replace(card.year, data={"series": ()}, drawn={}),
         )
 
@@ -146,15 +160,25 @@ class Cards:
         if len(shown) != len(plain.values):
             account.fail(f"{len(shown)} statistics are shown, expected {len(plain.values)}")
             return
-        texts = account.grammar.plain("\0".join([text for _, text in shown])).split("\0")
-        titles = expected.card.statistics
-        for (label, cell), text, want, (title, value) in zip(shown, texts, plain.forms, titles, strict=True):
-            if (text != want or not want) and not account.grammar.is_shown(bare(text), value):
-                account.fail(f"{title.msgid}: shows {bare(cell)!r}, expected {told(value)}")
-            if label != account.grammar.catalogue.text(title.msgid) and bare(label) != account.grammar.name(title):
-                account.fail(f"shows {bare(label)!r}, expected {title.msgid!r}")
-            if facts is not None and (promised := STATISTICS.get(title.msgid)) is not None:
-                account.promise(facts, promised, title.msgid, value)
+        grammar, titles = account.grammar, expected.card.statistics
+        texts = grammar.plain("\0".join([text for _, text in shown])).split("\0")
+        if len(texts) != len(shown):
+            account.fail("a statistic is no text")
+            return
+        if texts != plain.forms:
+            for i, (text, want) in enumerate(zip(texts, plain.forms, strict=True)):
+                if (text != want or not want) and not grammar.is_shown(bare(text), value := titles[i][1]):
+                    account.fail(f"{titles[i][0].msgid}: shows {bare(shown[i][1])!r}, expected {told(value)}")
+        if [label for label, _ in shown] != list(map(grammar.catalogue.text, expected.titles)):
+            for (label, _), (title, _) in zip(shown, titles, strict=True):
+                if bare(label) != grammar.name(title):
+                    account.fail(f"shows {bare(label)!r}, expected {title.msgid!r}")
+        if facts is not None:
+            known = facts.values
+            for i, at, fact in expected.promised:
+                if known[at] != fact:
+                    account.promise(facts, FIELDS[at], titles[i][0].msgid, titles[i][1])
+            account.traced += len(expected.promised)
         account.say(plain.numbers)
 
     def _bars(self, expected: Expected, table: Table) -> None:
@@ -165,18 +189,29 @@ class Cards:
         if (heads := self._piece(f'<table id="{table.id}">', "</thead>", aside)) is None:
             return
         tables.heads(table, heads)
-        for count, row in enumerate(expected.rows, 1):
-            if (html := self._piece("<tr", "</tr>")) is None:
-                return
-            cells = CELL.findall(html)
-            plain = grammar.plain("\0".join(cells)).split("\0")
-            if not len(plain) == len(cells) == len(row.values):
-                account.fail(f"row {count} has {len(cells)} cells for {len(row.values)} values")
-                return
-            for i, (text, want) in enumerate(zip(plain, row.forms, strict=True)):
-                if text != want or not want:
-                    self._cell(count, table, i, cells[i], text, row.values[i])
-            account.say(row.numbers)
+        if (html := self._piece("<tbody>", "</tbody>")) is None:
+            return
+        # What stands outside of cells, and the cells: one in turn after the other.
+        around = CELL.split(html)
+        cells = around[1::2]
+        del around[1::2]
+        plain = grammar.plain("\0".join(cells)).split("\0") if cells else []
+        wanted, width = expected.cells, len(table.columns)
+        if not len(plain) == len(cells) == len(wanted.values):
+            account.fail(f"{expected.rows} rows have {len(cells)} cells for {len(wanted.values)} values")
+            return
+        starts = around[:-1:width]
+        if html.count("<tr") != expected.rows or not all("<tr" in start for start in set(starts)):
+            account.fail(f"the cells are not in {expected.rows} rows of {width}")
+        for outside in set(around):
+            if outside:
+                account.gap(outside)
+        for at in range(width):
+            if plain[at::width] != wanted.forms[at::width]:
+                for i in range(at, len(plain), width):
+                    if plain[i] != wanted.forms[i] or not plain[i]:
+                        self._cell(i // width + 1, table, at, cells[i], plain[i], wanted.values[i])
+        account.say(wanted.numbers)
 
     def _cell(self, row: int, table: Table, i: int, cell: str, text: str, value: Any) -> None:
         """A cell that did not compare at once."""

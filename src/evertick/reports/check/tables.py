@@ -17,7 +17,7 @@ from evertick.reports.shown import DASH, NBSP, bare, told
 
 DAYS = 100
 """Dates that are kept as they are written: the tables of all cards show the same ones."""
-CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL)
+CELL = re.compile(r"<t[dh][^>]*>([^<]*(?:<(?!/t[dh]>)[^<]*)*)</t[dh]>")
 
 
 class Rows:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain, islice
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from evertick.errors import ReportError
 from evertick.reports.blocks import Column, Number, Spark, Table, Text
 from evertick.reports.render.figures.spark import spark
-from evertick.reports.render.numbers import DASH, NBSP
+from evertick.reports.render.numbers import DASH, MINUS, NBSP, PERCENT, digits
 from evertick.reports.render.words import Words, esc, tone
 
 _NOT_WORD = re.compile(r"[^a-z]+")
@@ -52,12 +53,115 @@ def _heading(column: Column, heads: bool, rank: bool, words: Words) -> str:
 
 def rows(table: Table, words: Words, today: date) -> Iterator[str]:
     """One ``<tr>`` at a time. Rows beyond ``table.brief`` carry the class ``x``, which a printed brief leaves out."""
-    kinds = [column.kind for column in table.columns]
-    head = header(table.columns)
     brief = table.brief
     source = iter(table.rows)
     first = list(islice(source, PEEK))
-    writers: list[Callable[[Any, Words, date], str]] = [_WRITERS.get(kind, _number) for kind in kinds]
+    writers = _writers(table, first)
+    for i, row in enumerate(chain(first, source)):
+        _fits(table, i, row)
+        cells = ["<tr>" if brief is None or i < brief else '<tr class="x">']
+        cells += [write(value, words, today) for write, value in zip(writers, row, strict=True)]
+        cells.append("</tr>\n")
+        yield "".join(cells)
+
+
+Write = Callable[[Any, Words, date], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Markup that is the same in every language but for its separators (`Numbers.translated`), with `GAP` where each of
+    ``own`` is to be written in the language."""
+
+    text: str
+    own: Sequence[tuple[Write, Any]]
+
+    @staticmethod
+    def of(pieces: Sequence[str | tuple[Write, Any]]) -> Shared:
+        text = "".join([piece if isinstance(piece, str) else GAP for piece in pieces])
+        return Shared(text, [piece for piece in pieces if not isinstance(piece, str)])
+
+    def written(self, words: Words, today: date) -> str:
+        first, *rest = words.numbers.translated(self.text).split(GAP)
+        out = [first]
+        for (write, value), text in zip(self.own, rest, strict=True):
+            out += (write(value, words, today), text)
+        return "".join(out)
+
+
+GAP = "\2"
+
+
+def shared_rows(table: Table) -> Shared:
+    """The rows of a small table, such as the bars of a card, for all languages."""
+    listed = list(table.rows)
+    writers = _writers(table, listed[:PEEK])
+    pieces: list[str | tuple[Write, Any]] = []
+    for i, row in enumerate(listed):
+        _fits(table, i, row)
+        pieces.append("<tr>")
+        for write, value in zip(writers, row, strict=True):
+            if write not in _PLAIN or not isinstance(value, Number) or not _is_shared(value) or value.unit:
+                pieces.append((write, value))
+            elif value.value is None:
+                pieces.append(_EMPTY)
+            elif value.signed:
+                text = _digits(value)
+                pieces.append(f'<td class="{_TONES.get(text[0], "flat")}">{text}</td>')
+            else:
+                pieces.append(f"<td>{_digits(value)}</td>")
+        pieces.append("</tr>\n")
+    return Shared.of(pieces)
+
+
+def shared_statistics(found: Sequence[tuple[Text, Number]]) -> Shared:
+    """The rows of a card's list, for all languages."""
+    pieces: list[str | tuple[Write, Any]] = []
+    for label, value in found:
+        pieces += ("<div><dt>", (_title, label))
+        if not _is_shared(value) or value.value is None:
+            css = f' class="{tone(value)}"' if value.signed else ""
+            pieces += (f"</dt><dd{css}>", (_written, value))
+        elif value.signed:
+            text = _digits(value)
+            pieces.append(f'</dt><dd class="{_TONES.get(text[0], "flat")}">{text}')
+        else:
+            pieces.append(f"</dt><dd>{_digits(value)}")
+        if value.unit and not value.signed:
+            pieces.append((_unit, value))
+        pieces.append("</dd></div>\n")
+    return Shared.of(pieces)
+
+
+_TONES = {"+": "up", MINUS: "down"}
+
+
+def _is_shared(n: Number) -> bool:
+    """Whether all languages write the same digits of it; a dash is the same, too."""
+    return n.style != "compact" and (n.value is None or n.value - n.value == 0)
+
+
+def _digits(n: Number) -> str:
+    text = digits(n, n.value or 0.0)
+    return text + PERCENT if n.style == "percent" else text
+
+
+def _written(value: Any, words: Words, today: date) -> str:
+    return words.numbers.number(value)
+
+
+def _unit(value: Any, words: Words, today: date) -> str:
+    return esc(words.unit(value))
+
+
+def _title(value: Any, words: Words, today: date) -> str:
+    return words.title(value)
+
+
+def _writers(table: Table, first: Sequence[Sequence[Any]]) -> list[Write]:
+    kinds = [column.kind for column in table.columns]
+    head = header(table.columns)
+    writers: list[Write] = [_WRITERS.get(kind, _number) for kind in kinds]
     for i, kind in enumerate(kinds):
         if i < head:
             writers[i] = _rank
@@ -65,26 +169,12 @@ def rows(table: Table, words: Words, today: date) -> Iterator[str]:
             writers[i] = _moment_header if kind == "time" else _header
         elif kind == "number" and any(_has_unit(row[i]) for row in first if i < len(row)):
             writers[i] = _priced
-    for i, row in enumerate(chain(first, source)):
-        if len(row) != len(writers):
-            raise ReportError(f"table {table.id}: row {i + 1} has {len(row)} cells for {len(writers)} columns")
-        cells = ["<tr>" if brief is None or i < brief else '<tr class="x">']
-        cells += [write(value, words, today) for write, value in zip(writers, row, strict=True)]
-        cells.append("</tr>\n")
-        yield "".join(cells)
+    return writers
 
 
-def statistics(found: Sequence[tuple[Text, Number]], words: Words) -> str:
-    """The rows of a card's list."""
-    number, heading = words.numbers.number, words.title
-    out = []
-    for label, value in found:
-        if value.signed:
-            out.append(f'<div><dt>{heading(label)}</dt><dd class="{tone(value)}">{number(value)}</dd></div>\n')
-        else:
-            unit = esc(words.unit(value)) if value.unit else ""
-            out.append(f"<div><dt>{heading(label)}</dt><dd>{number(value)}{unit}</dd></div>\n")
-    return "".join(out)
+def _fits(table: Table, i: int, row: Sequence[Any]) -> None:
+    if len(row) != len(table.columns):
+        raise ReportError(f"table {table.id}: row {i + 1} has {len(row)} cells for {len(table.columns)} columns")
 
 
 def _has_unit(value: Any) -> bool:
@@ -186,6 +276,7 @@ def _moment(value: Any, words: Words, today: date) -> str:
 
 
 _EMPTY = f'<td class="flat">{DASH}</td>'
+_PLAIN = (_number, _change)
 _WRITERS: dict[str, Callable[[Any, Words, date], str]] = {
     "name": _left,
     "text": _left,

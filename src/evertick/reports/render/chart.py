@@ -22,7 +22,7 @@ def chart(data: Mapping[str, Any]) -> str:
 
     ``d`` days since 1970 as differences, ``c`` closes times 10**``p`` as differences, ``o`` opens less the close before
     (the first: less its own close), ``h`` highs less the larger of open and close, ``l`` the smaller of them less lows;
-    each a text as `written` makes it, of `signed` numbers in ``d``, ``c`` and ``o``.
+    each a text as `written` makes it, or as `signed` makes it in ``d``, ``c`` and ``o``.
     An unknown open, high or low is written as if it were the close. Bars without a close are left out.
     """
     columns = [data[name] for name in ("close", "open", "high", "low")]
@@ -44,27 +44,29 @@ def chart(data: Mapping[str, Any]) -> str:
     high = map(max, _whole(columns[2], scale, top), top)
     low = map(min, _whole(columns[3], scale, bottom), bottom)
     packed = {
-        "d": written(signed(map(sub, days, [0, *days]))),
-        "c": written(signed(map(sub, close, [0, *close]))),
-        "o": written(signed(map(sub, opened, [close[0], *close]))),
+        "d": signed(map(sub, days, [0, *days])),
+        "c": signed(map(sub, close, [0, *close])),
+        "o": signed(map(sub, opened, [close[0], *close])),
         "h": written(map(sub, high, top)),
         "l": written(map(sub, bottom, low)),
     }
     return safe_json({"p": places, "f": int(data["decimals"]), **packed})
 
 
-def signed(numbers: Iterable[int]) -> Iterable[int]:
-    """0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 …: small ones of either sign stay small."""
-    return [2 * n if n >= 0 else -2 * n - 1 for n in numbers]
-
-
 def written(numbers: Iterable[int]) -> str:
     """Numbers from 0 on, one after the other: each in base 45, its last digit in the first half of `ALPHABET`, those before
     in the second, so that none needs a separator."""
-    return "".join([SHORT[n] if 0 <= n < LAST else _long(n) for n in numbers])
+    return "".join([_WRITTEN[n] for n in numbers])
+
+
+def signed(numbers: Iterable[int]) -> str:
+    """As `written`, of 0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 …: small ones of either sign stay small."""
+    return "".join([_SIGNED[n] for n in numbers])
 
 
 SHORT = ALPHABET[:LAST]
+READY = 512
+"""Numbers, to either side of 0, whose text is made once: nine of ten in a chart."""
 
 
 def _long(n: int) -> str:
@@ -76,6 +78,22 @@ def _long(n: int) -> str:
         n, digit = divmod(n - 1, LAST)
         digits = ALPHABET[LAST + digit] + digits
     return digits
+
+
+class _Written(dict[int, str]):
+    """The texts of small numbers; those of others are made when they are asked for and not kept."""
+
+    def __missing__(self, n: int) -> str:
+        return _long(n)
+
+
+class _Signed(dict[int, str]):
+    def __missing__(self, n: int) -> str:
+        return _long(2 * n if n >= 0 else -2 * n - 1)
+
+
+_WRITTEN = _Written((n, _long(n)) for n in range(READY))
+_SIGNED = _Signed((n, _WRITTEN[2 * n if n >= 0 else -2 * n - 1]) for n in range(-READY, READY))
 
 
 def _whole(column: Sequence[float | None], scale: int, instead: Sequence[int]) -> list[int]:

@@ -21,6 +21,9 @@ DASH = "–"
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"
 
+PERCENT = "\1"
+"""Stands for the percent sign in a text that every language still makes its own."""
+
 DatePart = Callable[[Day], str]
 
 
@@ -63,14 +66,16 @@ class Numbers:
         if style == "compact":
             text = self._compact(value, n.decimals)
             return "+" + text if n.signed and direction(n) > 0 else text
-        text = f"{value:,.{0 if style == 'integer' else n.decimals}f}"
-        some = text.strip("-0.,") != ""
-        if text[0] == "-" and not some:
-            text = text[1:]
-        text = self._local(text)
-        if style == "percent":
-            text += self._percent
-        return "+" + text if n.signed and some and value > 0 else text
+        text = digits(n, value)
+        if not self._as_english:
+            text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.group)
+        return text + self._percent if style == "percent" else text
+
+    def translated(self, text: str) -> str:
+        """A text with many numbers as `digits` writes them, `PERCENT` behind percentages, as the language writes them."""
+        if not self._as_english:
+            text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.group)
+        return text.replace(PERCENT, self._percent)
 
     def integer(self, value: int) -> str:
         return self._local(f"{value:,d}")
@@ -95,7 +100,8 @@ class Numbers:
         while chosen + 1 < len(self._scales):
             # 999,996 with two decimals is one million, not a thousand thousands.
             divisor = self._scales[chosen].divisor if chosen >= 0 else 1.0
-            if round(size / divisor, decimals) * divisor < 10.0 ** self._scales[chosen + 1].power:
+            next_one = 10.0 ** self._scales[chosen + 1].power
+            if size < 0.9 * next_one or round(size / divisor, decimals) * divisor < next_one:
                 break
             chosen += 1
         if chosen < 0:
@@ -161,6 +167,14 @@ class Numbers:
         for item in reversed(items[1:-2]):
             text = _pair(self._lists["middle"], item, text)
         return _pair(self._lists["start"], items[0], text)
+
+
+def digits(n: Number, value: float) -> str:
+    """A finite number that is not compact, the same in every language: ``−1,234.50``, ``+0.3``; zero has no sign."""
+    text = f"{value:,.{0 if n.style == 'integer' else n.decimals}f}"
+    if text[0] == "-":
+        return MINUS + text[1:] if text.strip("-0.,") else text[1:]
+    return "+" + text if n.signed and text.strip("0.,") else text
 
 
 def direction(n: Number) -> int:

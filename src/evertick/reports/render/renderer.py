@@ -144,9 +144,13 @@ class Renderer:
     def _card(self, card: Card, today: date) -> str:
         """The card as one text: there are as many as instruments, and each is some 8 KB."""
         words = self.words
-        bars = "" if card.bars is None else "".join(cells.rows(card.bars, words, today))
-        statistics = cells.statistics(card.statistics, words)
-        return self._whole("blocks/card", block=card, bars=Markup(bars), statistics=Markup(statistics))
+        bars = ""
+        if (table := card.bars) is not None:
+            bars = once(card, "bars", lambda: cells.shared_rows(table)).written(words, today)
+        statistics = once(card, "statistics", lambda: cells.shared_statistics(card.statistics))
+        return self._whole(
+            "blocks/card", block=card, bars=Markup(bars), statistics=Markup(statistics.written(words, today))
+        )
 
     def _whole(self, name: str, **values: Any) -> str:
         return self._templates.get_template(f"{name}.html").render(**values)

@@ -18,6 +18,7 @@ from evertick.reports.render.numbers import DASH, NBSP, Numbers, direction
 
 TITLES = 128
 """Labels that are kept as HTML: those of every card and table are the same."""
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PLACE = re.compile(r"\{(\w+)\}")
 _TONES = {"up": "up", "down": "down", "warn": "warn"}
 
@@ -127,7 +128,7 @@ class Words:
 
     def inputs(self, inputs: Mapping[str, Any]) -> str:
         """The facts that fired a rule, as JSON without needless digits."""
-        return json.dumps({k: _fact(v) for k, v in inputs.items()}, ensure_ascii=False, separators=(",", ":"))
+        return _json({k: _fact(v) for k, v in inputs.items()})
 
     def unit(self, n: Number) -> str:
         """What follows a number: nothing, ``%``, or a currency or unit with a space that does not break."""
