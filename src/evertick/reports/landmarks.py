@@ -17,6 +17,9 @@ LINES = ("SPX", "STOXX50E", "N225", "HSI", "VNINDEX", "FTSE", "DAX", "IXIC")
 """The first six with bars are the lines of the world indices."""
 LINES_SHOWN = 6
 
+LEADING = frozenset((*HEADLINE, *LINES))
+"""Twice as large as the others on the map."""
+
 MATRIX = (
     "SPX",
     "IXIC",

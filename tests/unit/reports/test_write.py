@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from evertick.model import Bars, Group, Instrument
 from evertick.reports.blocks import Banner, Card, Cards, Figure, KeyPoints, Name, Number, Sentence, Table, Text
 from evertick.reports.findings import Findings, facts
+from evertick.reports.sections.ahead import timeline
 from evertick.reports.sections.cards import cards
 from evertick.reports.write import first_sentence, write
 from unit.reports import samples
@@ -220,6 +221,12 @@ def test_sessions_ahead_stay_within_their_day() -> None:
             assert data["start"] <= start < end <= data["end"]
     tokyo = next(r for r in data["rows"] if r["name"].text == "Tokyo")
     assert len(tokyo["spans"]) == 2, "morning and afternoon"
+
+
+def test_on_a_saturday_the_sessions_ahead_begin_with_the_next_opening() -> None:
+    data = timeline(["XLON", "FX"], datetime(2026, 11, 28, 9, 13, tzinfo=UTC)).data
+    assert data["start"] == datetime(2026, 11, 29, 22, tzinfo=UTC), "currencies open in Wellington"
+    assert [len(row["spans"]) for row in data["rows"]] == [1, 1]
 
 
 async def test_a_card_of_a_year() -> None:

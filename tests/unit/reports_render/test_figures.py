@@ -170,3 +170,11 @@ def test_a_calendar_has_a_cell_for_each_known_day() -> None:
     text = drawn("calendar", DATA["calendar"])
     assert text.count("h8v8h-8z") == len(DAYS) - 1
     assert "cal r7" in text, "days of the weekend make seven rows"
+
+
+@pytest.mark.parametrize(
+    ("terms", "css"), [(4, ["tx", "tm", "tm", "tm"]), (7, ["tx", "tm odd", "tm", "tm odd", "tm", "tm odd", "tm"])]
+)
+def test_the_first_term_of_a_curve_is_not_cut_off_and_few_terms_are_all_kept(terms: int, css: list[str]) -> None:
+    data = {"terms": [Text("{n}M", {"n": n}) for n in range(terms)], "series": [{"name": A, "values": WAVE[:terms]}]}
+    assert re.findall(r'class="(t[xm][^"]*)"', drawn("curve", data)) == css

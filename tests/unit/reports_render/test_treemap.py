@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import random
+import re
+from typing import Any
 
 import pytest
 
-from evertick.reports.render.figures.treemap import Box, squarify
+from evertick.reports.blocks import Name, Number
+from evertick.reports.render.figures.treemap import Box, _cell, squarify
+from unit.reports_render.words_for_tests import words
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 50, 400])
@@ -39,3 +43,24 @@ def test_the_example_of_the_paper() -> None:
 )
 def test_nothing_to_fill_gives_empty_boxes(weights: list[float], box: Box) -> None:
     assert [b.area for b in squarify(weights, box)] == [0.0] * len(weights)
+
+
+PAIR = {"name": Name("EUR/USD"), "short": "EURUSD", "change": Number(0.4, "percent", signed=True)}
+
+
+@pytest.mark.parametrize(
+    ("item", "side", "shown"),
+    [
+        (PAIR, 27, ["EUR", "USD"]),
+        (PAIR, 20, []),
+        (PAIR, 60, ["EURUSD", "+0.40%"]),
+        (PAIR | {"name": Name("CSI 300"), "short": "CSI300"}, 35, []),
+        (PAIR | {"name": Name("Silver & Sons"), "short": "SILVER"}, 27, []),
+        (PAIR | {"name": Name("Oats"), "short": "OATSUSX"}, 32, ["Oats"]),
+    ],
+)
+def test_a_tile_without_room_for_its_symbol_bears_its_name_in_two_lines(
+    item: dict[str, Any], side: float, shown: list[str]
+) -> None:
+    cell = _cell(item, Box(0, 0, side, side), words())
+    assert re.findall(r"<text[^>]*>([^<]*)<", cell) == shown

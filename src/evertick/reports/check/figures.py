@@ -17,7 +17,7 @@ ENDS = re.compile(r"</(li|g|tr|figure)>")
 """A piece of a figure ends with an item or with the figure."""
 _UNSEEN = re.compile(r'class="vh">([^<]*)<')
 _SCALES = re.compile(
-    r'<script\b[^>]*>[^<]*</script>|<text class="(?:ty|tx|tm|tm odd|dial-end)"[^>]*>[^<]*</text>'
+    r'<script\b[^>]*>[^<]*</script>|<text class="(?:t[xym](?: odd)?|dial-end)"[^>]*>[^<]*</text>'
     r'|<(li|p|g) class="(?:times-head|map-key)" aria-hidden="true">.*?</\1>',
     re.DOTALL,
 )

@@ -1,4 +1,4 @@
-"""Section 14: the sessions of the next 24 hours, how the report is made, whose data it uses, and what it is not."""
+"""Section 14: the sessions of the next 24 hours that have any, how the report is made, whose data it uses, and what it is not."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _blocks(findings: Findings) -> Iterator[Any]:
     if stock:
         yield Paragraph(list(_said(findings, stock, at)))
     if codes:
-        yield _timeline(codes, at)
+        yield timeline(codes, at)
         yield _table(codes, at)
     yield Paragraph([_fixed("method", text, time=findings.as_of) for text in METHOD])
     named = dict.fromkeys(
@@ -107,17 +107,25 @@ def spans(code: str, start: datetime, end: datetime) -> list[tuple[datetime, dat
     return found
 
 
-def _timeline(codes: list[str], at: datetime) -> Figure:
-    end = at + timedelta(hours=HOURS)
-    rows = [{"name": _name(code), "spans": spans(code, at, end)} for code in codes]
+def timeline(codes: list[str], at: datetime) -> Figure:
+    """The next 24 hours; while nothing opens in them, as on a Saturday, those from the hour of the next opening."""
+    span = timedelta(hours=HOURS)
+    caption = Text("The next 24 hours")
     label = Text(
         "Trading hours of {n} exchange over the next 24 hours.",
         {"n": len(codes)},
         plural="Trading hours of {n} exchanges over the next 24 hours.",
     )
-    return Figure(
-        "ahead-timeline", "timeline", Text("The next 24 hours"), label, {"start": at, "end": end, "rows": rows}
-    )
+    if not any(spans(code, at, at + span) for code in codes):
+        at = min(sessions.next_change(code, at) for code in codes).replace(minute=0, second=0, microsecond=0)
+        caption = Text("24 hours from {time}", {"time": at})
+        label = Text(
+            "Trading hours of {n} exchange over 24 hours from {time}.",
+            {"n": len(codes), "time": at},
+            plural="Trading hours of {n} exchanges over 24 hours from {time}.",
+        )
+    rows = [{"name": _name(code), "spans": spans(code, at, at + span)} for code in codes]
+    return Figure("ahead-timeline", "timeline", caption, label, {"start": at, "end": at + span, "rows": rows})
 
 
 def _table(codes: list[str], at: datetime) -> Table:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
-from evertick.model import Group
+from evertick.model import Group, SourceStatus
 from evertick.reports import landmarks
 from evertick.reports.blocks import Banner, Card, Column, Figure, KeyPoints, Number, Section, Sentence, Table, Text
 from evertick.reports.findings import Facts, Findings, Some
@@ -17,8 +18,9 @@ from evertick.reports.written import Written
 
 POINTS = 8
 SPARKS = 6
-SOURCES = 10
-"""Rows of a printed brief."""
+SOURCES = 7
+"""Rows of a printed brief at most: of the sources that were asked or have prices."""
+UNASKED = ("idle", "off")
 
 
 def section(findings: Findings, made: AsyncIterable[Card], written: Written | None = None) -> Section:
@@ -119,8 +121,15 @@ def _sources(findings: Findings) -> Table:
         Text("Where the numbers come from"),
         columns,
         rows(findings),
-        brief=SOURCES,
+        brief=min(sum(not waits for waits, _ in _ordered(findings)), SOURCES) or SOURCES,
     )
+
+
+def _ordered(findings: Findings) -> list[tuple[bool, SourceStatus]]:
+    """The sources, with those last that wait unasked and have no price on the board."""
+    used = {f.source for f in findings.facts if f.price is not None}
+    seen = ((source.state in UNASKED and source.name not in used, source) for source in findings.sources)
+    return sorted(seen, key=itemgetter(0))
 
 
 def rows(findings: Findings) -> Iterator[tuple[Any, ...]]:
@@ -132,7 +141,7 @@ def rows(findings: Findings) -> Iterator[tuple[Any, ...]]:
             quotes[f.source] += 1
             stale[f.source] += not f.fresh
             second[f.source] += f.fallback
-    for source in sorted(findings.sources, key=lambda s: s.state in ("idle", "off")):
+    for _, source in _ordered(findings):
         yield (
             Text("{name}", {"name": provider(source.name, findings.sources)}),
             STATES.get(source.state) or Text("{name}", {"name": source.state}),

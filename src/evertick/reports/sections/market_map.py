@@ -102,10 +102,10 @@ def _class(f: Facts) -> Text | None:
 
 
 def weights(members: list[Facts]) -> list[float]:
-    """Tiles of one class are equal, but coins go by the root of their capitalisation, 1 on average."""
+    """Coins go by the root of their capitalisation, 1 on average; other tiles are equal, but leading markets count double."""
     roots = [sqrt(f.market_cap) if f.market_cap else 0.0 for f in members]
     if not any(roots):
-        return [1.0] * len(members)
+        return [2.0 if f.id in landmarks.LEADING else 1.0 for f in members]
     mean = sum(roots) / sum(r > 0 for r in roots)
     return [min(LARGEST, max(SMALLEST, r / mean)) for r in roots]
 

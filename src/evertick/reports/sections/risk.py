@@ -104,7 +104,7 @@ def _term(terms: list[Facts]) -> Figure:
     days = [landmarks.FEAR[f.id] for f in terms]
     ahead = [Text("{n}M", {"n": n // 30}) if n > 30 else Text("{n}D", {"n": n}) for n in days]
     data = {"terms": ahead, "series": shown, "unit": ""}
-    return Figure("risk-term", "curve", Text("VIX by term"), label, data)
+    return Figure("risk-term", "curve", Text("VIX by term, in points"), label, data)
 
 
 def _heatmap(findings: Findings) -> Figure:

@@ -28,6 +28,7 @@ REPORTS, RUNS = 4, 60
 
 JOBS = {
     "refresh_indices": "Market indices",
+    "update_bars": "Daily bars",
     "report": "Report",
     "save_report": "Save report",
     "housekeeping": "Housekeeping",

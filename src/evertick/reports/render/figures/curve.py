@@ -9,6 +9,9 @@ from evertick.reports.render.figures.lines import CURVES, HEIGHT, SERIES, WIDTH,
 from evertick.reports.render.figures.scale import axis, path
 from evertick.reports.render.words import Words, esc
 
+FEW = 6
+"""Terms whose labels have room on the narrowest page."""
+
 
 def draw(figure: Figure, words: Words) -> Iterator[str]:
     terms = figure.data["terms"]
@@ -31,7 +34,9 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
         css = "zero" if abs(tick) < 1e-12 else "rule"
         yield f'<line class="{css}" x2="100%" y1="{y}" y2="{y}"/><text class="ty" x="100%" y="{y}">{text}</text>'
     for i, term in enumerate(terms):
-        yield f'<text class="tm{" odd" if (len(terms) - 1 - i) % 2 else ""}" x="{100 * i / (len(terms) - 1):.1f}%" y="100%">{esc(words.plain(term))}</text>'
+        # The first begins where the plot does, else it is cut off; of many, every other one stays on a narrow page.
+        css = ("tm" if i else "tx") + (" odd" if len(terms) > FEW and (len(terms) - 1 - i) % 2 else "")
+        yield f'<text class="{css}" x="{100 * i / (len(terms) - 1):.1f}%" y="100%">{esc(words.plain(term))}</text>'
     yield CURVES
     for i, one in enumerate(series):
         yield f'<path class="ln s{i + 1}" d="{path(points(one["values"]))}"/>'

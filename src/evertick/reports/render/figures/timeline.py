@@ -24,7 +24,10 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
 
     ticks = [(x(at), words.numbers.time(at)) for at in hours(start.astimezone(words.numbers.zone), end)]
     yield f'<p class="vh">{esc(words.plain(figure.label))}</p><ul class="times"><li class="times-head" aria-hidden="true"><span></span><svg>'
-    yield "".join(f'<text x="{at:.2f}%" y="70%">{text}</text>' for at, text in ticks)
+    odd = ' class="odd"'
+    yield "".join(
+        f'<text{odd if i % 2 else ""} x="{at:.2f}%" y="70%">{text}</text>' for i, (at, text) in enumerate(ticks)
+    )
     yield "</svg></li>"
     rules = "".join(f'<line x1="{at:.2f}%" x2="{at:.2f}%" y2="100%"/>' for at, _ in ticks)
     for row in rows:

@@ -5,6 +5,7 @@ The layout is the squarified treemap of Bruls, Huizing and van Wijk (2000).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ HEAD = 18.0
 LIMIT = 3.0
 """A change of this many percent has the strongest colour."""
 _SIZES = ((" big", 10.8, 9.6, 92), ("", 7.9, 6.9, 0), (" tiny", 6.4, 5.6, 0))
-WIDE, TALL = (1120.0, 520.0), (358.0, 760.0)
+WIDE, TALL = (1120.0, 520.0), (358.0, 900.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +129,26 @@ def _cell(item: Any, box: Box, words: Words) -> str:
                 below = first + (17 if size == " big" else 13)
                 text += f'<text class="on-{css} pc{size}" x="{middle:.0f}" y="{below:.0f}">{moved}</text>'
             break
+    else:
+        text = _halves(words.plain(item["name"]), css, Box(x, y, width, height))
     rect = f'<rect class="{css}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
     link = item["name"].link if isinstance(item["name"], Name) else None
     inside = f"<title>{title}</title>{rect}{text}"
     return f'<g data-card="{esc(link)}">{inside}</g>' if link else f"<g>{inside}</g>"
+
+
+def _halves(name: str, css: str, box: Box) -> str:
+    """The name in one line or in two, where the symbol has no room: a pair of currencies, a word. None with a number in it."""
+    lines = re.split(r"[ /-]", name)
+    if len(lines) > 2 or box.height < 3 + 9 * len(lines) or not all(line.isalpha() for line in lines):
+        return ""
+    if box.width < 4 + 6.4 * max(map(len, lines)):
+        return ""
+    middle, first = box.x + box.width / 2, box.y + box.height / 2 + (4 if len(lines) == 1 else -1)
+    return "".join(
+        f'<text class="on-{css} tiny" x="{middle:.0f}" y="{first + 9 * i:.0f}">{esc(line)}</text>'
+        for i, line in enumerate(lines)
+    )
 
 
 def _cut(text: str, room: int) -> str:
