@@ -23,7 +23,7 @@ function explore(figure, packed) {
       {
         width: wide(),
         height: Math.round(height),
-        padding: [12, 0, 0, 4],
+        padding: [12, 0, 0, 28], // half a date: the first one is else cut off
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
         cursor: { points: { size: 6 } },
         scales: { x: { time: true } },
