@@ -25,7 +25,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, repeat
+from operator import mul, sub, truediv
 from types import NoneType, UnionType
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -121,8 +122,8 @@ def _column(column: array[float]) -> bytes:
         scale = 10**decimals
         if all(v - v == 0 and round(v * scale) / scale == v for v in column[::SAMPLED]):
             with suppress(ValueError, OverflowError):  # NaN or infinity
-                whole = [round(v * scale) for v in column]
-                if array("d", [n / scale for n in whole]).tobytes() == column.tobytes():
+                whole = list(map(round, map(mul, column, repeat(scale))))
+                if array("d", map(truediv, whole, repeat(scale))).tobytes() == column.tobytes():
                     return _integers(decimals, whole)
             break
     with suppress(OverflowError):
@@ -134,8 +135,8 @@ def _column(column: array[float]) -> bytes:
 
 def _integers(decimals: int, whole: list[int]) -> bytes:
     """The first of them and then the steps, which are small. Raises `OverflowError` beyond 64 bits."""
-    steps = [b - a for a, b in pairwise((0, *whole))]
-    small = all(-(1 << 31) <= step < 1 << 31 for step in steps)
+    steps = list(map(sub, whole, (0, *whole)))
+    small = min(steps, default=0) >= -(1 << 31) and max(steps, default=0) < 1 << 31
     code = "i" if small else "q"
     return f"{decimals}{code}".encode() + _shuffled(array(code, steps))
 

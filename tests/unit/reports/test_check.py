@@ -180,6 +180,18 @@ WRONG: dict[str, tuple[str, Callable[[str], str], str]] = {
     "another unit of size": ("en", once(r"(<td>\d+\.\d+)M</td>", r"\1B</td>"), "row"),
     "two cells": ("en", swapped, "row"),
     "a row too few": ("en", once(r"<tr><th scope=\"row\">.*?</tr>\n", ""), "row"),
+    "a number between two cells": (
+        "en",
+        once(r"(<tr><th scope=\"row\" class=\"q\">[^<]*</th>)(<td>)", r"\1 42 \2"),
+        "'42'",
+    ),
+    "two rows in one": ("en", once(r"(<tr><th scope=\"row\" class=\"q\">[^\n]*)</tr>\n<tr>", r"\1"), "rows"),
+    "a cell of a row in the next": (
+        "vi",
+        once(r"(<tr><th scope=\"row\" class=\"q\">[^\n]*)(<td>[^\n]*</td>)</tr>\n<tr>", r"\1</tr>\n<tr>\2"),
+        "rows",
+    ),
+    "the title of a statistic": ("en", once(r"<dt>SMA 50</dt>", "<dt>SMA 20</dt>"), "SMA 50"),
     "a date": ("en", once(r"<th scope=\"row\" class=\"q\">\d\d?\sNov", '<th scope="row" class="q">1 Oct'), "row"),
     "a time": ("vi", once(r"(<dd><time[^>]*>)23/11/2026", r"\g<1>23/11/2027"), "times"),
     "a number of nobody": ("en", once(r"(<p class=\"prose\">)", r"\1About 42 more. "), "'42'"),

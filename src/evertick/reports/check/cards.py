@@ -205,7 +205,7 @@ class Cards:
             account.fail(f"the cells are not in {expected.rows} rows of {width}")
         for outside in set(around):
             if outside:
-                account.gap(outside)
+                account.gap(f">{outside}")  # it stands behind the end of a tag
         for at in range(width):
             if plain[at::width] != wanted.forms[at::width]:
                 for i in range(at, len(plain), width):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from operator import sub
+from itertools import repeat
+from operator import mul, sub
 from typing import Any
 
 from evertick.reports.render.figures.lines import safe_json
@@ -27,7 +28,7 @@ def chart(data: Mapping[str, Any]) -> str:
     """
     columns = [data[name] for name in ("close", "open", "high", "low")]
     days: Sequence[int] = data["day"]
-    if not all(c is not None and c - c == 0 for c in columns[0]):
+    if not _all_known(columns[0]):
         known = [i for i, c in enumerate(columns[0]) if c is not None and math.isfinite(c)]
         columns = [[column[i] for i in known] for column in columns]
         days = [days[i] for i in known]
@@ -37,7 +38,7 @@ def chart(data: Mapping[str, Any]) -> str:
     largest = max(max(closes), -min(closes))
     places = min(int(data["decimals"]), max(0, DIGITS - 1 - math.floor(math.log10(largest)))) if largest else 0
     scale = 10**places
-    close = [round(c * scale) for c in closes]
+    close = list(map(round, map(mul, closes, repeat(scale))))
     opened = _whole(columns[1], scale, close)
     top = list(map(max, opened, close))
     bottom = list(map(min, opened, close))
@@ -51,6 +52,14 @@ def chart(data: Mapping[str, Any]) -> str:
         "l": written(map(sub, bottom, low)),
     }
     return safe_json({"p": places, "f": int(data["decimals"]), **packed})
+
+
+def _all_known(column: Sequence[float | None]) -> bool:
+    """Whether there is a number in every place. ``False`` also where their sum is not one: then each is looked at."""
+    try:
+        return math.isfinite(sum(column))  # type: ignore[arg-type]
+    except TypeError:  # None
+        return False
 
 
 def written(numbers: Iterable[int]) -> str:
@@ -99,7 +108,7 @@ _SIGNED = _Signed((n, _WRITTEN[2 * n if n >= 0 else -2 * n - 1]) for n in range(
 def _whole(column: Sequence[float | None], scale: int, instead: Sequence[int]) -> list[int]:
     """``column`` times ``scale``, rounded; ``instead`` where it is not known."""
     try:
-        return [round(v * scale) for v in column]  # type: ignore[operator]
+        return list(map(round, map(mul, column, repeat(scale))))
     except (TypeError, ValueError, OverflowError):  # None, NaN, infinity
         pairs = zip(column, instead, strict=True)
         return [round(v * scale) if v is not None and math.isfinite(v) else other for v, other in pairs]

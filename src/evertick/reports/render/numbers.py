@@ -129,7 +129,8 @@ class Numbers:
 
     def time(self, at: datetime) -> str:
         """``16:30`` in the report's time zone."""
-        return f"{at.astimezone(self.zone):%H:%M}"
+        here = at.astimezone(self.zone)
+        return f"{here.hour:02d}:{here.minute:02d}"
 
     def moment(self, at: datetime) -> str:
         """Date and time."""
