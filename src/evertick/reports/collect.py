@@ -88,7 +88,7 @@ async def last_session(found: Iterable[Facts], intraday: Intraday) -> Series | N
 
     A history that cannot be read is none.
     """
-    quoted = {f.id: f for f in found if f.price is not None and f.as_of is not None}
+    quoted = {f.id: f for f in found if f.id in landmarks.INTRADAY and f.price is not None and f.as_of is not None}
     for name in landmarks.INTRADAY:
         f = quoted.get(name)
         if f is None or f.as_of is None:
