@@ -140,6 +140,7 @@ def played(name: str, *, quick: bool) -> Iterator[Row | str]:
         said = Path(folder) / "said"
         command = [
             sys.executable,
+            "-u",  # or what it printed would come after its traceback, whose last line is quoted
             str(Path(__file__).resolve().parent),
             "--child",
             name,
