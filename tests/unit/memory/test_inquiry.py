@@ -93,11 +93,11 @@ async def test_growth_begins_one_and_then_ever_more_seldom_another() -> None:
             await done(one)
             break
     assert days == 3, "twice the 25 hours that it had waited before"
-    for _ in range(360):
+    for _ in range(80):
         clock.at += timedelta(days=1)
         if await one.consider(GROWING):
             await done(one)
-    assert 10 <= len(store.saved) <= 24, "a year of growth is not a diagnosis a day"
+    assert 5 <= len(store.saved) <= 8, "three months of growth are not a diagnosis a day"
 
 
 async def test_a_store_that_fails_is_logged() -> None:
