@@ -140,8 +140,11 @@ async def test_a_provider_that_is_down_costs_only_its_own_freshness(tmp_path: Pa
         assert (slot.state, slot.result["failing"]) == (SlotState.DONE, ["yahoo"])
         after = await server.board.load()
         by_yahoo = [q for q in before.quotes if q.source == "yahoo"]
-        assert by_yahoo
-        assert [after.quote(q.id) for q in by_yahoo] == by_yahoo
+        assert len(by_yahoo) > 200
+        changed = [(old, new) for old in by_yahoo if (new := after.quote(old.id)) != old]
+        # On a busy machine it may have stood in for a slow one in the first run, which then answers in the second.
+        assert [(old, new) for old, new in changed if new.source == "yahoo" or new.as_of < old.as_of] == []
+        assert len(changed) < len(by_yahoo) / 10
         assert {s.name: s.state for s in after.sources}["coingecko"] == "ok"
 
 
