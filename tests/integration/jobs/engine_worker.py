@@ -1,7 +1,8 @@
 """A process of a deployment for the tests, as worker.py beside it: told by argv, it schedules, works, or both.
 
 argv: URL of the database, name, then options as JSON: ``roles``, ``lease_s``, ``max_run_s``, ``every``, ``grace_s``,
-``concurrency``, ``seconds`` of work of a run, ``clock_off`` (seconds of this machine's wall clock), ``jobs`` (how many jobs ``work0``, ``work1`` … beside ``work``).
+``concurrency``, ``seconds`` of work of a run, ``clock_off`` (seconds of this machine's wall clock), ``jobs`` (how many jobs ``work0``, ``work1`` … beside ``work``),
+``desks`` (how many desks ``d0``, ``d1`` … that each have the job ``work``, one of which at a time in this process).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from evertick.jobs.scheduler import Scheduler
 from integration.jobs.worker import keep, say, work_of
 
 DEFAULTS: dict[str, Any] = {
-    "roles": ["schedule", "work"], "lease_s": 2.0, "max_run_s": 60, "every": None, "grace_s": 0.0, "concurrency": 2, "jobs": 0, "seconds": 0.0, "clock_off": 0,
+    "roles": ["schedule", "work"], "lease_s": 2.0, "max_run_s": 60, "every": None, "grace_s": 0.0, "concurrency": 2, "jobs": 0, "desks": 0, "seconds": 0.0, "clock_off": 0,
 }  # fmt: skip
 
 
@@ -65,6 +66,7 @@ async def main(url: str, name: str, options: dict[str, Any]) -> None:
             JobSpec(job, run, attempts=5, max_run_s=given["max_run_s"], schedule=schedule, retry_s=0.1)
             for job in ("work", *(f"work{n}" for n in range(given["jobs"])))
         ]
+        specs += [JobSpec("work", run, desk=f"d{n}", one_at_a_time=True) for n in range(given["desks"])]
         lease_s = given["lease_s"]
         heartbeat = Heartbeat(archive.ledger.renewals(), clock, lease_s, grace_s=1.0)
         enqueuer = Enqueuer(specs, archive.handout, queue, clock, lease_s=lease_s, every_s=0.2)

@@ -80,6 +80,31 @@ async def test_a_slot_is_handed_in_run_and_gone_from_the_queue(archive: Archive,
     await empty(url)
 
 
+async def test_what_a_worker_cannot_run_at_once_is_there_for_others(
+    archive: Archive, crew: Deployment, url: str
+) -> None:
+    """Two desks' jobs of which a process runs one at a time are delivered together: the second is not kept from others."""
+    now = SystemClock().now()
+    slots = [await archive.ledger.submit(f"d{n}", "work", {}, now) for n in range(8)]
+    await crew.work(desks=8, seconds=0.25)
+    await crew.schedule(desks=8)
+    kept: Counter[str] = Counter()
+    done: dict[str, Slot] = {}
+    async with asyncio.timeout(60):
+        while len(done) < len(slots):
+            active = {key for key, status in await asyncio.to_thread(queued, url) if status == "active"}
+            for slot in slots:
+                now_is = await archive.ledger.get(slot.id)
+                if now_is.state == SlotState.DONE:
+                    done[slot.id] = now_is
+                elif now_is.state == SlotState.DUE and f"{slot.id}@{now_is.token}" in active:
+                    kept[slot.id] += 1
+            await asyncio.sleep(0.25)
+    assert [slot.attempts for slot in done.values()] == [1] * 8
+    assert not [slot for slot, looks in kept.items() if looks > 4], "only SAQ's sweep, after seconds, would free it"
+    assert_no_overlap(crew)
+
+
 async def test_what_a_killed_worker_ran_runs_elsewhere_and_takes_effect_once(
     archive: Archive, crew: Deployment, url: str
 ) -> None:

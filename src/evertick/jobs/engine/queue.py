@@ -86,6 +86,9 @@ class SlotQueue(PostgresQueue):
         if ranks is None:
             return
         self._priorities = ranks
+        # One at a time: what runs once in a process would otherwise be taken as often as tasks wait for work.
+        others = max(0, self._waiting - 1)
+        self._waiting -= others
         try:
             await super()._dequeue()
         except FAILURES as error:
@@ -93,6 +96,8 @@ class SlotQueue(PostgresQueue):
             await self._clock.sleep(1.0)
         else:
             self._health.well()
+        finally:
+            self._waiting += others
 
     async def settled(self) -> None:
         """Wait until what was taken out of the queue is with its tasks. Nothing more is taken where `admitted` says so."""

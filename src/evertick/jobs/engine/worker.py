@@ -28,6 +28,10 @@ SWEEP_S = 5
 POLL_S = 0.25
 
 
+class _NoRoom(Exception):
+    pass
+
+
 class _Worker(Worker[Any]):
     SIGNALS = ()  # type: ignore[assignment]  # ours to handle
 
@@ -105,11 +109,13 @@ class EngineRunner(Runner):
         """
         task = asyncio.current_task()
         assert task is not None
-        if not self._room_for(job):
-            raise asyncio.CancelledError  # two were delivered at once, and there is room for one
         self._given.add(task)
         try:
-            run = await self._take(desk, job, slot, token)
+            try:
+                run = await self._take(desk, job, slot, token)
+            except _NoRoom:
+                await self._give_back(context)
+                raise asyncio.CancelledError from None  # else SAQ would take it for done
             if run is None:
                 return
             await self._accompany(run, context)
@@ -124,7 +130,7 @@ class EngineRunner(Runner):
             if spec is None or slot in self._runs:
                 return None
             if not self._room_for(job):
-                raise asyncio.CancelledError
+                raise _NoRoom  # two were delivered at once, and there is room for one
             try:
                 if self._unsure:
                     await self._ledger.disown(self.owner, list(self._runs))
@@ -144,6 +150,11 @@ class EngineRunner(Runner):
         if self._stopping:
             run.cancel("shutdown")
         return run
+
+    async def _give_back(self, context: dict[str, Any]) -> None:
+        """To whoever has room, at once. Of a task that ended by itself SAQ would find out when it sweeps, seconds later."""
+        with suppress(*FAILURES):
+            await context["job"].retry("no room")
 
     async def _accompany(self, run: _Run, context: dict[str, Any]) -> None:
         assert run.task is not None
