@@ -17,7 +17,6 @@ from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
-from sqlalchemy.util import await_only
 
 from evertick.archive.connection import WRITES, Connection, Engine
 from evertick.errors import (
@@ -89,7 +88,13 @@ def open_engine(url: str) -> Engine:
     parsed = address(url)
     name = shown(url)
     if parsed.drivername == "sqlite":
-        options: dict[str, Any] = {"pool_size": SQLITE_CONNECTIONS, "connect_args": _sqlite_arguments()}
+        from evertick.archive.sqlite_driver import Driver
+
+        options: dict[str, Any] = {
+            "pool_size": SQLITE_CONNECTIONS,
+            "connect_args": _sqlite_arguments(),
+            "module": Driver(),
+        }
         driver = "sqlite+aiosqlite"
     else:
         options = {
@@ -190,8 +195,8 @@ def _tune(engine: SyncEngine) -> None:
     @event.listens_for(engine, "begin")
     def begun(connection: SyncConnection) -> None:
         begin = "BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN"
-        if engine.dialect.is_async:  # past the layers between: one visit to aiosqlite's thread instead of three
-            await_only(connection.connection.driver_connection.execute(begin))  # type: ignore[union-attr]
+        if engine.dialect.is_async:  # together with the first statement
+            connection.connection.dbapi_connection.begin(begin)  # type: ignore[union-attr]
         else:
             connection.exec_driver_sql(begin)
 

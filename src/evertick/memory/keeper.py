@@ -30,6 +30,9 @@ from evertick.model import Outcome, Receipt
 
 log = structlog.get_logger()
 
+LASTING_AFTER = frozenset({1, 8, 64})
+"""After so many runs of a job, none beside it, what it loaded, compiled and planned is there to stay."""
+
 Sink = Callable[[Receipt], Awaitable[None]]
 
 _around: ContextVar[tuple[Keep, ...]] = ContextVar("evertick_keep", default=())
@@ -61,10 +64,19 @@ class Keeper:
         self.jobs: dict[str, dict[str, float | None]] = {}
         """By job: seconds and bytes of heap kept in all, and how the newest run was."""
         self._open: set[Keep] = set()
+        self._alone: dict[str, int] = {}
+        """By job: runs that ended well with no other under way."""
         self._ended = asyncio.Event()
 
     def keep(self, job: str, component: str = "other", slot: str | None = None) -> Keep:
         return Keep(self, job, component, slot)
+
+    def loaded(self, job: str) -> bool:
+        """Whether a run of ``job`` that just ended well was one of those after which nothing more is loaded for it."""
+        if self._open:
+            return False
+        self._alone[job] = times = self._alone.get(job, 0) + 1
+        return times in LASTING_AFTER
 
     def busy(self) -> bool:
         """Whether a run is under way."""
@@ -144,7 +156,8 @@ class Keep:
     def _settle(self, duration: float, outcome: Outcome, peak: int | None) -> Receipt:
         keeper, before = self.keeper, self._before
         began = time.perf_counter()
-        freed = release(keeper.gauge.allocator)
+        lasting = outcome is Outcome.OK and keeper.loaded(self.job)
+        freed = release(keeper.gauge.allocator, lasting=lasting)
         release_s = time.perf_counter() - began
         after = keeper.gauge.sample()
         return Receipt(

@@ -23,13 +23,19 @@ def settle(allocator: Allocator) -> None:
     allocator.trim()
 
 
-def release(allocator: Allocator) -> int | None:
+def release(allocator: Allocator, *, lasting: bool = False) -> int | None:
     """Collect cycles, then give free pages back if the allocator holds many. Returns the heap bytes that this freed.
 
     What a job held must be out of reach before this is called: its scopes closed, its frame gone.
+
+    ``lasting``: what is left now stays, as after the start: modules that the first report imported, compiled statements and
+    templates. In a process that `settle` was called in, the collector need not look at it again. To be said a few times in
+    the life of a process, never after every run: what is in a cycle then, and dropped later, would not be freed.
     """
     before = allocator.heap()
     gc.collect()
+    if lasting and gc.get_freeze_count():
+        gc.freeze()
     idle = allocator.idle()
     if idle is not None and idle > TRIM_ABOVE:
         allocator.trim()

@@ -184,3 +184,28 @@ def test_settle_makes_later_collections_look_at_nothing_old():
 )
 def test_size(count, text):
     assert size(count) == text
+
+
+@pytest.fixture
+def settled():
+    settle(Gauge().allocator)
+    yield
+    gc.unfreeze()
+
+
+async def test_what_the_first_run_of_a_job_loaded_is_not_looked_at_again(keeper, settled):
+    loaded: list[list[int]] = []
+    async with keeper.keep("first"):
+        loaded += [[n] for n in range(1000)]
+    assert not any(one is loaded[0] for one in gc.get_objects())
+    async with keeper.keep("first"):
+        loaded += [[n] for n in range(1000)]
+    assert any(one is loaded[-1] for one in gc.get_objects())
+
+
+async def test_what_another_run_holds_meanwhile_is_looked_at_again(keeper, settled):
+    async with keeper.keep("outer"):
+        held = [[n] for n in range(1000)]
+        async with keeper.keep("inner"):
+            pass
+        assert any(one is held for one in gc.get_objects())
