@@ -7,7 +7,9 @@ Here is also the one place where the errors of a driver become the archive's.
 Cancellation: a statement of SQLite runs in aiosqlite's thread and goes on there when its waiter is cancelled; torn down
 in that moment, the connection could keep its transaction, and with it the lock on the whole database. So a statement
 that has begun is waited for (milliseconds; at most the busy time-out), then the cancellation goes on and rolls back.
-psycopg cancels in the server and needs no such care.
+psycopg cancels in the server, so the cancellation goes straight to it. What comes back may be something else: cancelled
+while it enters its pipeline mode for many rows, it fails an assertion and stays in that mode, and whoever gets the
+connection next fails too. So who was cancelled hears of that and nothing else, and the connection is not used again.
 """
 
 from __future__ import annotations
@@ -63,13 +65,13 @@ class Connection:
 
     async def run_sync(self, function: Callable[..., T], *args: Any) -> T:
         """Run ``function(sync_connection, *args)``; only the connection's own calls may wait in it."""
-        return await self._engine.spawn(function, self.sync_connection, *args)
+        return await self._engine.spawn_on(self.sync_connection, function, self.sync_connection, *args)
 
     async def commit(self) -> None:
-        await self._engine.spawn(self.sync_connection.commit)
+        await self._engine.spawn_on(self.sync_connection, self.sync_connection.commit)
 
     async def rollback(self) -> None:
-        await self._engine.spawn(self.sync_connection.rollback)
+        await self._engine.spawn_on(self.sync_connection, self.sync_connection.rollback)
 
 
 class Engine:
@@ -110,7 +112,7 @@ class Engine:
                 with suppress(DBAPIError):  # of a connection that is gone: what went wrong before says more
                     await to_the_end(greenlet_spawn(transaction.rollback))
                 raise
-            await self.spawn(transaction.commit)
+            await self.spawn_on(connection.sync_connection, transaction.commit)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -135,7 +137,16 @@ class Engine:
         """Run blocking Core code; ``undo`` gives back what it returned when the caller was cancelled meanwhile."""
         with _translated(self._translate):
             work = greenlet_spawn(function, *args)
-            return await (to_the_end(work, undo) if self._sqlite else work)
+            return await (to_the_end(work, undo) if self._sqlite else at_once(work, undo))
+
+    async def spawn_on(self, sync: SyncConnection, function: Callable[..., T], *args: Any) -> T:
+        """`spawn` what uses this connection, which goes no further when cancelled within it."""
+        try:
+            return await self.spawn(function, *args)
+        except asyncio.CancelledError:
+            if not self._sqlite:  # a statement of SQLite has come to its end
+                await to_the_end(greenlet_spawn(_throw_away, sync))
+            raise
 
     def connections(self) -> int:
         """Connections that are checked out now."""
@@ -154,6 +165,12 @@ def _give_back(sync: SyncConnection) -> None:
             sync.invalidate()
         with suppress(SQLAlchemyError):
             sync.close()
+
+
+def _throw_away(sync: SyncConnection) -> None:
+    if not (sync.closed or sync.invalidated):
+        with suppress(SQLAlchemyError):
+            sync.invalidate()
 
 
 def _begin_writing(sync: SyncConnection) -> Any:
@@ -185,6 +202,27 @@ def _translated(translate: Translate) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+
+
+async def at_once(work: Coroutine[Any, Any, T], undo: Callable[[T], Any] | None = None) -> T:
+    """Wait for ``work``, cancelled with its waiter; then be cancelled, whatever ``work`` made of that.
+
+    ``undo`` is as in `to_the_end`.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        result = await work
+    except Exception as error:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
+    if task.cancelling() > before:  # and somebody within kept that to himself
+        if undo is not None:
+            await to_the_end(greenlet_spawn(undo, result))
+        raise asyncio.CancelledError
+    return result
 
 
 async def to_the_end(work: Coroutine[Any, Any, T], undo: Callable[[T], Any] | None = None) -> T:

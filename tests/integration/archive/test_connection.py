@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -15,6 +17,9 @@ from evertick.archive import Archive
 from evertick.archive.connection import Engine
 from evertick.archive.database import open_engine
 from evertick.archive.tables import schedules
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SyncConnection
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -94,6 +99,31 @@ async def test_cancelled_at_any_moment_it_leaves_no_lock_and_no_connection(archi
         await asyncio.wait_for(add(archive.engine, f"after{turns}"), 2)
         assert archive.connections() == 0
     assert await count(archive.engine) >= 80 + whole
+
+
+async def test_cancelled_before_the_first_of_many_rows_on_a_busy_loop_the_next_user_notices_nothing(
+    archive: Archive,
+) -> None:
+    """psycopg pauses as it enters its pipeline mode when the loop was busy for 5 ms; cancelled there it remains in it."""
+    reached = asyncio.Event()
+
+    def busy(sync: SyncConnection) -> None:
+        reached.set()
+        time.sleep(0.02)
+        sync.execute(insert(schedules), [row("one"), row("two")])
+
+    async def add_two() -> None:
+        async with archive.engine.begin() as connection:
+            await connection.run_sync(busy)
+
+    task = asyncio.create_task(add_two())
+    await reached.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert await count(archive.engine) == 0
+    for turn in range(2):
+        await add(archive.engine, f"after{turn}")
 
 
 async def test_cancelled_twice_in_a_row_it_still_cleans_up(archive: Archive) -> None:
