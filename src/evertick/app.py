@@ -131,6 +131,7 @@ class Server:
             desks=self.desks,
             ready=self.ready,
             packer=compressor,
+            scratch=self.settings.data_dir,
         )
 
     async def ready(self) -> Sequence[Check]:

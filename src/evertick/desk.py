@@ -70,7 +70,8 @@ class Desk:
         The board is served whatever becomes of the history: a database that takes nothing is said in the result.
         """
         fetch = partial(self.conductor.fetch, hurry=job.slot.trigger == "manual")
-        snapshot = await poll(fetch, self.board, self.desks.universe, self.clock)
+        closes = self.archive.bars.load_some
+        snapshot = await poll(fetch, self.board, self.desks.universe, self.clock, closes)
         failing = [s.name for s in snapshot.sources if s.state not in ("ok", "partial", "idle", "off")]
         result = {"as_of": snapshot.as_of.isoformat(), "quotes": len(snapshot.quotes), "failing": failing}
         try:

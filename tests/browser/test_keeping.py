@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -70,8 +71,14 @@ def test_what_changed_between_two_reports(
     page.wait_for_url(f"**/reports/{ids[1]}/diff/{ids[0]}")
     assert page.locator("#d-words").count() == 1
     assert page.locator(".changes li").first.inner_text().startswith("The second report was made")
-    assert page.locator("section[aria-labelledby=d-all] tbody tr").count() > 20
     accessible(page)
+    moved = page.locator("section[aria-labelledby=d-moved] tbody tr").count()
+    page.get_by_role("link", name=re.compile(r"^All \d+ instruments$")).click()
+    page.wait_for_url("**?all=true*")
+    assert page.locator("section[aria-labelledby=d-all] tbody tr").count() > max(20, moved)
+    accessible(page)
+    page.get_by_role("link", name="Only what moved").click()
+    page.locator("#d-moved").wait_for()
     narrow = open_page(page.url, width=360, scheme="dark")
     assert not narrow.evaluate("document.documentElement.scrollWidth > innerWidth")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from evertick.board.lines import Closes, lined
 from evertick.model import Clock, Quote, Snapshot, SourceStatus
 from evertick.universe import Universe
 
@@ -29,15 +30,22 @@ class Store(Protocol):
 
 
 async def poll(
-    fetch: Callable[[Snapshot | None], Awaitable[Fetched]], board: Store, universe: Universe, clock: Clock
+    fetch: Callable[[Snapshot | None], Awaitable[Fetched]],
+    board: Store,
+    universe: Universe,
+    clock: Clock,
+    closes: Closes | None = None,
 ) -> Snapshot:
     """Fetch, merge and save; returns what was saved. Raises `BoardUnavailable`, and then no provider was asked.
 
-    ``fetch`` is told what the board has, for it to ask only for what can have changed.
+    ``fetch`` is told what the board has, for it to ask only for what can have changed. ``closes`` gives the bars from which
+    quotes without a sparkline get one.
     """
     previous = await board.load()
     fetched = await fetch(previous)
     snapshot = merge(previous, fetched.quotes, fetched.statuses, universe, clock.now())
+    if closes is not None:
+        snapshot = await lined(snapshot, closes, universe)
     await board.save(snapshot)
     return snapshot
 

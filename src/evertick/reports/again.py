@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Protocol
 
 from evertick.errors import NotFound
@@ -13,8 +14,11 @@ from evertick.model import PartMeta, ReportMeta, part_name
 from evertick.reports import record
 from evertick.reports.blocks import Head
 from evertick.reports.catalogue import Catalogue
+from evertick.reports.findings import Findings
 from evertick.reports.render import Renderer
+from evertick.reports.roll import Roll
 from evertick.reports.sections.cards import cards
+from evertick.reports.shelf import Shelf
 from evertick.reports.together import Together
 from evertick.reports.write import first_sentence, write
 
@@ -47,18 +51,26 @@ class Remade:
     same: bool
 
 
-async def render_again(store: Store, id: str, packer: Any) -> Sequence[Remade]:
-    """Every part of the report, made again; ``packer()`` begins a gzip stream as the archive does.
+async def render_again(store: Store, id: str, packer: Any, scratch: Path | None = None) -> Sequence[Remade]:
+    """Every part of the report, made again; ``packer()`` begins a gzip stream as the archive does. ``scratch`` is the folder
+    for the facts of more than a thousand instruments, as of a report that is made.
 
     Raises `NotFound`, also for a report without facts, and `ReportError` for facts of another version.
     """
     meta = await store.get(id)
     if meta.facts is None:
         raise NotFound(f"Report {id} was made before facts were saved; it cannot be rendered again.")
-    heading, findings = await record.heading_and_findings(store.part(id, record.PART))
+    with Roll(scratch) as rows, Shelf(rows, scratch) as shelf:
+        heading, findings = await record.heading_and_findings(store.part(id, record.PART), rows, shelf)
+        return await _made_again(store, meta, packer, heading, findings)
+
+
+async def _made_again(
+    store: Store, meta: ReportMeta, packer: Any, heading: record.Heading, findings: Findings
+) -> Sequence[Remade]:
     made: dict[str, _Packed] = {}
     pages: dict[str, AsyncIterator[bytes]] = {}
-    async with record.Replay(store.part(id, record.PART)) as bars, aclosing(cards(findings, bars)) as shared:
+    async with record.Replay(store.part(meta.id, record.PART)) as bars, aclosing(cards(findings, bars)) as shared:
         together = Together(shared, sum(_kind(part) == "html" for part in meta.parts))
         for part in meta.parts:
             renderer = Renderer(part.language, Catalogue.load(part.language), heading.timezone)

@@ -301,15 +301,19 @@ def currencies(found: Mapping[str, Facts]) -> tuple[Matrix | None, Matrix | None
 
 
 def movers(members: Iterable[Facts]) -> Movers:
-    """The strongest and the weakest by 1D change, at most half of the class each so that none is in both; ties by id."""
+    """The strongest and the weakest by 1D change, at most half of the class each so that none is in both; ties by id.
+
+    Yields go by basis points: their change in percent says how low they are.
+    """
     known = 0
 
     def changes() -> Iterator[tuple[float, str]]:
         nonlocal known
         for f in members:
-            if f.change is not None:
+            move = f.bp_1d if f.group is Group.RATES else f.change
+            if move is not None:
                 known += 1
-                yield -f.change, f.id
+                yield -round(move, 9), f.id  # 4.52 less 4.51 and 3.52 less 3.51 are a tie
 
     top, bottom = ends(changes(), MOVERS)
     n = min(MOVERS, known // 2)

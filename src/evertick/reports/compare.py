@@ -12,12 +12,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest
+from math import sqrt
 from typing import Protocol
 
 from evertick.errors import NotFound
 from evertick.model import Group, Instrument, ReportMeta, SourceStatus
 from evertick.reports import record
 from evertick.reports.findings import Breadth, Facts, Series
+from evertick.reports.indicators import DAYS_A_YEAR, SESSIONS_A_YEAR
 from evertick.reports.values import GROUPS
 
 BIGGEST = 10
@@ -39,6 +41,10 @@ FIGURES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Key figures of sections: section, name, instrument and field of its facts."""
 _PERCENT = {"vol20", "drawdown"}
+NOTABLE = 0.5
+"""Of a usual daily move."""
+NOTABLE_PCT, NOTABLE_POINTS = 0.2, 0.02
+"""Of a price in percent, of a yield in percentage points."""
 
 
 class Store(Protocol):
@@ -76,6 +82,10 @@ class Move:
     """``None`` for yields, whose difference is in percentage points, and where the price before is not positive."""
     source_before: str | None
     source_after: str | None
+    usual_pct: float | None = None
+    """A usual daily move in percent: its volatility of 20 days, as the second report knows it."""
+    notable: bool = False
+    """It moved by more than noise: `NOTABLE` of a usual day or, where that is not known, `NOTABLE_PCT` or `NOTABLE_POINTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +250,34 @@ def _move(facts: Facts, before: float, source: str | None) -> Move:
         100 * (after / before - 1) if relative else None,
         source,
         facts.source,
+        usual := _usual(facts),
+        _notable(before, after, usual, instrument.currency == "%"),
     )
+
+
+def _usual(facts: Facts) -> float | None:
+    if facts.vol20 is None:
+        return None
+    return facts.vol20 / sqrt(DAYS_A_YEAR if facts.instrument.exchange == "24/7" else SESSIONS_A_YEAR)
+
+
+def _notable(before: float, after: float, usual: float | None, points: bool) -> bool:
+    if usual is not None and before > 0:
+        return abs(100 * (after / before - 1)) > NOTABLE * usual
+    if points or before <= 0:
+        return abs(after - before) >= NOTABLE_POINTS
+    return abs(100 * (after / before - 1)) >= NOTABLE_PCT
+
+
+def notable(moves: Iterable[Move]) -> list[Move]:
+    """Those beyond noise, the most unusual first."""
+
+    def size(move: Move) -> float:
+        if move.before <= 0:
+            return abs(move.difference)
+        return abs(100 * (move.after / move.before - 1)) / (move.usual_pct or 1.0)
+
+    return sorted((m for m in moves if m.notable), key=lambda m: (-size(m), m.id))
 
 
 def _biggest(moves: Iterable[Move], sign: int) -> tuple[Move, ...]:
@@ -316,6 +353,9 @@ def _words(
         yield "The headline is the same."
     level = len(moves) - sum(counts)
     yield f"Of {len(moves)} instruments in both, {counts[0]} rose, {counts[1]} fell and {level} did not move in between."
+    if moves:
+        beyond = sum(m.notable for m in moves)
+        yield f"{beyond or 'None'} of them moved by more than half of a usual day."
     for what, found in (("rise", rises), ("fall", falls)):
         if found:
             yield f"The biggest {what} is {found[0].name}, {found[0].change_pct:+.2f} % to {amount(found[0])}."

@@ -131,11 +131,39 @@ class Facts(_Named):
         return self.instrument.group
 
     @property
+    def points(self) -> float | None:
+        """Of a yield: percentage points since the day before."""
+        price, before, change = self.price, self.previous_close, self.change
+        if price is None:
+            return None
+        if before is not None:
+            return price - before
+        return price - price / (1 + change / 100) if change is not None and change > -100 else None
+
+    @property
+    def bp_1d(self) -> float | None:
+        """`points` in basis points; the next two since a week and a month ago."""
+        points = self.points
+        return None if points is None else 100 * points
+
+    @property
+    def bp_1w(self) -> float | None:
+        return _basis_points(self.price, self.close_1w)
+
+    @property
+    def bp_1m(self) -> float | None:
+        return _basis_points(self.price, self.close_1m)
+
+    @property
     def fallback(self) -> bool:
         """The quote came from another source than the one asked first: for coins CoinGecko, else as the universe names them."""
         symbols = self.instrument.symbols
         first = _ASKED_FIRST if _ASKED_FIRST in symbols else next(iter(symbols), self.source)
         return self.source is not None and self.source != first
+
+
+def _basis_points(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else 100 * (now - before)
 
 
 def facts(

@@ -36,7 +36,9 @@ from evertick.errors import ReportError
 from evertick.model import Bars, Instrument
 from evertick.reports.blocks import Text
 from evertick.reports.collect import BarReader
-from evertick.reports.findings import FIELDS, NAN, Facts, Findings
+from evertick.reports.findings import FIELDS, MANY, NAN, Facts, Findings
+from evertick.reports.roll import Roll
+from evertick.reports.shelf import Shelf
 
 PART = "facts"
 FORMAT = 1
@@ -202,11 +204,18 @@ def finding_of(line: Mapping[str, Any]) -> Any:
     return _value(_hints(Findings)[line["finding"]], line["value"])
 
 
-async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, Findings]:
-    """What the bars come after. Raises `ReportError` where a version wrote it that had other findings."""
+async def heading_and_findings(
+    pieces: AsyncIterator[bytes], rows: Roll | None = None, shelf: Shelf | None = None
+) -> tuple[Heading, Findings]:
+    """What the bars come after. Raises `ReportError` where a version wrote it that had other findings.
+
+    The facts are put on the ``shelf``, their instruments into its ``rows``: then those of any number are read in the memory of
+    a thousand. Both must stay open as long as the findings are used.
+    """
     heading: Heading | None = None
     names: list[str] = []
     facts: list[Facts] = []
+    count = 0
     found: dict[str, Any] = {}
     hints = _hints(Findings)
     async with aclosing(lines(pieces)) as read:  # type: ignore[type-var]
@@ -215,8 +224,14 @@ async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, F
                 names = fields_of(line)
                 heading = _value(Heading, line)
             elif "fact" in line:
-                facts.append(facts_of(line, names))
-                if len(facts) % TURN == 0:
+                fact = facts_of(line, names)
+                if rows is None or shelf is None:
+                    facts.append(fact)
+                else:
+                    rows.put(fact.instrument)
+                    shelf.put(fact)
+                count += 1
+                if count % TURN == 0:
                     await asyncio.sleep(0)
             elif "finding" in line:
                 if line["finding"] in hints:
@@ -226,7 +241,9 @@ async def heading_and_findings(pieces: AsyncIterator[bytes]) -> tuple[Heading, F
     if heading is None:
         raise ReportError("the saved facts are damaged: there are none")
     try:
-        return heading, Findings(facts=tuple(facts), **found)
+        if shelf is not None and count > MANY:  # it looks at all of them
+            return heading, await asyncio.to_thread(Findings, facts=shelf, **found)
+        return heading, Findings(facts=tuple(facts) if shelf is None else shelf, **found)
     except TypeError as error:
         raise ReportError(f"the saved facts are of another version of Evertick: {error}") from error
 

@@ -32,7 +32,7 @@ _SESSIONS = tuple(Session)
 
 
 class Shelf(Sequence[Facts]):
-    """Facts in the order in which they were `put`, one for each of ``rows``. The file is closed at the end of the ``with`` block."""
+    """Facts in the order in which they were `put`, one for each of ``rows``, which may grow before each of them. The file is closed at the end of the ``with`` block."""
 
     def __init__(self, rows: Sequence[Instrument], folder: Path | None = None) -> None:
         self._rows = rows
@@ -49,6 +49,10 @@ class Shelf(Sequence[Facts]):
         if len(self._rows) <= HELD:
             self._held.append(facts)
             return
+        if self._held:  # there were fewer rows before: who reads a report does not know how many will come
+            for held in self._held:
+                self._waiting += self._packed(held)
+            self._held.clear()
         self._waiting += self._packed(facts)
         if len(self._waiting) >= _AT_ONCE * WIDTH:
             self._write()

@@ -88,6 +88,11 @@ def change(value: float | None) -> Number:
     return Number(value, "percent", 2, signed=True)
 
 
+def basis_points(value: float | None) -> Number:
+    """A signed move of a yield."""
+    return Number(value, "decimal", 1, signed=True)
+
+
 def size(value: float | None) -> Number:
     """A move in percent whose direction the words tell."""
     return Number(None if value is None else abs(value), "percent", 2)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -229,4 +230,6 @@ class Services:
     ready: Callable[[], Awaitable[Sequence[Check]]] = always_ready
     packer: Callable[[], Any] = gzip_stream
     """Begins a gzip stream as the archive does: `evertick.archive.parts.compressor`."""
+    scratch: Path | None = None
+    """Folder for the facts of large reports that are rendered again; ``None``: that of temporary files."""
     version: str = __version__

@@ -15,7 +15,7 @@ from evertick.errors import NotFound
 from evertick.model import Group, Instrument, PartMeta, ReportMeta, SourceStatus
 from evertick.reports import record
 from evertick.reports.blocks import Text
-from evertick.reports.compare import BIGGEST, Comparison, compare
+from evertick.reports.compare import BIGGEST, Comparison, compare, notable
 from evertick.reports.findings import Breadth, Facts, Findings, Series, facts
 from unit.reports import samples
 
@@ -90,6 +90,7 @@ async def test_prices_between_the_reports() -> None:
         "The second report was made 3 h 20 min after the first.",
         "The headline is the same.",
         "Of 4 instruments in both, 2 rose, 1 fell and 1 did not move in between.",
+        "3 of them moved by more than half of a usual day.",
         "The biggest rise is The UP, +10.00 % to 110.00.",
         "The biggest fall is The DOWN, -2.00 % to 49.00.",
         "New: The NEW.",
@@ -114,6 +115,21 @@ async def test_yields_move_by_points() -> None:
     assert found.rises == ()
     (figure,) = (f for f in found.figures if f.name == "US, ten years")
     assert (figure.before, figure.after, figure.difference, figure.unit) == (4.0, 4.25, 0.25, "%")
+
+
+async def test_what_moved_by_more_than_noise_the_most_unusual_first() -> None:
+    def side(**prices: float) -> Findings:
+        usual = {"CALM": 16.0, "WILD": 160.0, "NOISE": 160.0}  # annualised: a usual day is 1 % or 10 %
+        rows = [one(id, price, vol20=usual.get(id)) for id, price in prices.items()]
+        return findings([*rows, one("YIELD", prices["CALM"] / 25, Group.RATES, "%")])
+
+    before = side(CALM=100.0, WILD=100.0, NOISE=100.0, NEW=100.0, STILL=100.0)
+    after = side(CALM=102.0, WILD=106.0, NOISE=103.0, NEW=100.3, STILL=100.1)
+    found = await changed(before, after)
+    assert [m.id for m in notable(found.instruments)] == ["CALM", "YIELD", "WILD", "NEW"]
+    assert {m.id for m in found.instruments if not m.notable} == {"NOISE", "STILL"}
+    assert "4 of them moved by more than half of a usual day." in found.words
+    assert found.instruments[0].usual_pct == pytest.approx(16 / 365**0.5)
 
 
 async def test_key_figures_sources_and_headline() -> None:

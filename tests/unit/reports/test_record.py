@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import fields, is_dataclass, replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from evertick.model import Bars, Group, Instrument
 from evertick.reports import record
 from evertick.reports.blocks import Text
 from evertick.reports.findings import FIELDS, Facts, Findings, facts
+from evertick.reports.roll import Roll
+from evertick.reports.shelf import HELD, Shelf
 from unit.reports import samples
 
 HEADING = record.Heading("20261123T093000-1bdac559", Text("Evening market report"), ("vi", "en"), "Asia/Ho_Chi_Minh")
@@ -71,6 +74,19 @@ async def test_the_findings_come_back_as_they_were() -> None:
         assert same(getattr(found, field.name), getattr(findings, field.name)), field.name
     assert writer.longest < 256 << 10
     assert all(json.loads(line) for line in writer.content.splitlines())
+
+
+async def test_those_of_many_come_back_on_a_shelf(tmp_path: Path) -> None:
+    known = samples.findings()
+    many = [replace(f, instrument=replace(f.instrument, id=f"{f.id}.{n}")) for n in range(8) for f in known.facts]
+    assert len(many) > HELD
+    writer = await written(replace(known, facts=tuple(many)))
+    with Roll(tmp_path) as rows, Shelf(rows, tmp_path) as shelf:
+        _, found = await record.heading_and_findings(writer.pieces(), rows, shelf)
+        assert found.facts is shelf
+        assert (len(rows), shelf._held, rows._held) == (len(many), [], [])
+        assert all(same(one, other) for one, other in zip(found.facts, many, strict=True))
+        assert found.quoted == known.quoted * 8
 
 
 async def test_unknown_infinite_and_odd_values_come_back() -> None:

@@ -15,6 +15,7 @@ from evertick.model import Group, Instrument
 from evertick.reports import shelf as shelves
 from evertick.reports.analyse import analyse, ends, movers
 from evertick.reports.findings import Facts, Findings, Some, extremes, facts
+from evertick.reports.roll import Roll
 from evertick.reports.sections import market_map
 from evertick.reports.sections.technical import MOST, Strongest
 from evertick.reports.shelf import Shelf
@@ -96,11 +97,51 @@ def test_findings_are_the_same_from_the_disk(tmp_path: Path) -> None:
 
 
 def test_movers_are_those_of_a_sorted_list() -> None:
-    found = many(700)
+    found = [f for f in many(900) if f.group is not Group.RATES]
     ranked = sorted(found, key=lambda f: (-(f.change or 0), f.id))
     told = movers(found)
     assert list(told.top) == [f.id for f in ranked[:15]]
     assert list(told.bottom) == [f.id for f in reversed(ranked[-15:])]
+
+
+def test_yields_are_ranked_by_basis_points() -> None:
+    """Half a per cent of a high yield is more than one per cent of a low one."""
+    known = next(f for f in samples.findings().facts if f.group is Group.RATES)
+
+    def moved(id_: str, price: float, before: float) -> Facts:
+        change = 100 * (price / before - 1)
+        return facts(
+            replace(known.instrument, id=id_), {"price": price, "previous_close": before, "change": change}, fresh=True
+        )
+
+    found = [moved("LOW", 1.01, 1.00), moved("HIGH", 6.03, 6.00), moved("FALL", 5.98, 6.00), moved("TINY", 0.49, 0.50)]
+    told = movers(found)
+    assert (told.top, told.bottom) == (("HIGH", "LOW"), ("FALL", "TINY"))
+    assert [round(f.bp_1d or 0, 6) for f in found] == [1.0, 3.0, -2.0, -1.0]
+
+
+@pytest.mark.parametrize("count", [0, 999, shelves.HELD, shelves.HELD + 1, 1_500])
+def test_rows_may_come_with_their_facts(count: int, tmp_path: Path) -> None:
+    """As those of a saved report do, of which nobody knows how many there are."""
+    found = many(count)
+    with Roll(tmp_path) as rows, Shelf(rows, tmp_path) as shelf:
+        for f in found:
+            rows.put(f.instrument)
+            shelf.put(f)
+        assert len(rows) == len(shelf) == count
+        assert all(same(a, b) for a, b in zip(shelf, found, strict=True))
+        assert rows[-count:][-1:] == [f.instrument for f in found[-1:]]
+        assert (rows._held == []) == (shelf._held == []) == (not count or count > shelves.HELD)
+        for odd in (count, -count - 1):
+            with pytest.raises(IndexError):
+                rows[odd]
+    assert os.listdir(tmp_path) == []
+
+
+def test_instruments_without_room_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="have no room in"), Roll(tmp_path / "not there") as rows:
+        for f in many(shelves.HELD + 1):
+            rows.put(f.instrument)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 60, 61, 500])

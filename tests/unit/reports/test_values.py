@@ -17,7 +17,7 @@ ROWS = {i.id: i for i in samples.instruments()}
     ("id_", "expected"),
     [
         ("SPX", Number(5.0, "decimal", 2)),
-        ("US10Y", Number(5.0, "percent", 3)),
+        ("US10Y", Number(5.0, "percent", 2)),
         ("USDVND", Number(5.0, "decimal", 0)),
         ("GOLD", Number(5.0, "decimal", 2, unit="USD")),
         ("CORN", Number(5.0, "decimal", 2, unit="US¢")),

@@ -325,26 +325,18 @@ def moved(f: Facts) -> bool:
     if f.change is None or f.price is None:
         return False
     if f.group is Group.RATES:
-        return abs(_points(f)) >= STEADY_POINTS
+        return abs(f.points or 0.0) >= STEADY_POINTS
     return abs(f.change) >= FLAT
 
 
 def _yield(f: Facts, day: date) -> Sentence:
     """A yield moves by percentage points; its change in percent would be read as that."""
-    now, points = f.price or 0.0, _points(f)
+    now, points = f.price or 0.0, f.points or 0.0
     inputs = {"level": now, "points": points}
     if abs(points) < STEADY_POINTS:
         return YIELD_STEADY.say(day, f.id, inputs, name=name(f), level=price(f))
     rule = YIELD_UP if points > 0 else YIELD_DOWN
     return rule.say(day, f.id, inputs, name=name(f), points=number(abs(points)), level=price(f))
-
-
-def _points(f: Facts) -> float:
-    """Percentage points since the day before; 0 where nobody knows."""
-    now, change = f.price or 0.0, f.change or 0.0
-    if f.previous_close is not None:
-        return now - f.previous_close
-    return now - now / (1 + change / 100) if change > -100 else 0.0
 
 
 def signals(f: Facts, day: date) -> Iterator[Sentence]:

@@ -10,7 +10,7 @@ from evertick.reports.blocks import Card, Column, Figure, Number, Paragraph, Sec
 from evertick.reports.findings import Facts, Findings, Movers
 from evertick.reports.rules import instrument, market
 from evertick.reports.sections.headline import unusual
-from evertick.reports.values import GROUPS, change, name, number, percent, price
+from evertick.reports.values import GROUPS, basis_points, change, name, number, percent, price
 
 LEAST = 6
 """Smaller classes have no top and bottom worth a table."""
@@ -63,28 +63,37 @@ def _breadth(findings: Findings) -> Table:
     return Table("breadth", Text("Breadth by class"), columns, rows)
 
 
+def _move(f: Facts) -> Number:
+    """Of one day: percent, or basis points of a yield."""
+    return basis_points(f.bp_1d) if f.group is Group.RATES else change(f.change)
+
+
 def _figure(findings: Findings, group: Group, movers: Movers) -> Figure:
     ends = [*movers.top[:BARS], *reversed(movers.bottom[:BARS])]
-    items = [{"name": name(f), "value": change(f.change)} for id_ in ends if (f := findings.get(id_)) is not None]
+    items = [{"name": name(f), "value": _move(f)} for id_ in ends if (f := findings.get(id_)) is not None]
     best, worst = findings.get(movers.top[0]), findings.get(movers.bottom[0])
     assert best is not None
     assert worst is not None
-    label = Text(
-        "From {best} ({high}) to {worst} ({low}).",
-        {"best": name(best), "high": change(best.change), "worst": name(worst), "low": change(worst.change)},
-    )
-    caption = Text("{group}: strongest and weakest over one day", {"group": GROUPS[group]})
+    ends_named = {"best": name(best), "high": _move(best), "worst": name(worst), "low": _move(worst)}
+    group_named = {"group": GROUPS[group]}
+    if group is Group.RATES:
+        label = Text("From {best} ({high}) to {worst} ({low}), in basis points.", ends_named)
+        caption = Text("{group}: largest rises and falls over one day, in basis points", group_named)
+    else:
+        label = Text("From {best} ({high}) to {worst} ({low}).", ends_named)
+        caption = Text("{group}: strongest and weakest over one day", group_named)
     return Figure(f"movers-{group.value}", "bars", caption, label, {"items": items})
 
 
 def _table(findings: Findings, group: Group, movers: Movers) -> Table:
+    moves = (Text("1D"), Text("1W"), Text("1M"))
+    if group is Group.RATES:
+        moves = (Text("1D, bp"), Text("1W, bp"), Text("1M, bp"))
     columns = (
         Column(Text("Rank")),
         Column(Text("Market"), "name"),
         Column(Text("Price")),
-        Column(Text("1D"), "change"),
-        Column(Text("1W"), "change"),
-        Column(Text("1M"), "change"),
+        *(Column(title, "change") for title in moves),
         Column(Text("In standard deviations")),
         Column(Text("RSI 14")),
     )
@@ -108,5 +117,8 @@ def _rows(findings: Findings, movers: Movers, total: int) -> Iterator[tuple[Any,
 
 def _row(rank: int, f: Facts | None) -> Iterator[tuple[Any, ...]]:
     if f is not None:
-        moves = (change(f.change), change(f.ret_1w), change(f.ret_1m))
-        yield (Number(rank, "integer"), name(f), price(f), *moves, number(f.sigma, 1), number(f.rsi14, 1))
+        if f.group is Group.RATES:
+            before = (basis_points(f.bp_1w), basis_points(f.bp_1m))
+        else:
+            before = (change(f.ret_1w), change(f.ret_1m))
+        yield (Number(rank, "integer"), name(f), price(f), _move(f), *before, number(f.sigma, 1), number(f.rsi14, 1))

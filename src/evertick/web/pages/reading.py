@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from evertick.model import part_name
-from evertick.reports.compare import Figure, Move, compare
+from evertick.reports.compare import Figure, Move, compare, notable
 from evertick.web.opened import DeskId, reports_of, scope_of, unshared
 from evertick.web.pages import format
 from evertick.web.pages.sources import STATES
@@ -22,6 +22,8 @@ router = APIRouter(include_in_schema=False)
 PAGE = 20
 ROWS = 500
 """Instruments on a page of changes; the API and the command have all of them."""
+SHOWN = 0.005
+"""A smaller change of a key figure reads 0.00."""
 LANGUAGES = {"vi": "Tiếng Việt", "en": "English"}
 
 Id = Annotated[str, Path(max_length=64)]
@@ -63,8 +65,8 @@ async def first_language(request: Request, id: Id) -> Response:
 
 @router.head("/reports/{before}/diff/{after}")
 @router.get("/reports/{before}/diff/{after}")
-async def diff(request: Request, before: Id, after: Id) -> Response:
-    """What changed from one report to another."""
+async def diff(request: Request, before: Id, after: Id, all: bool = False) -> Response:
+    """What changed from one report to another: what moved by more than noise, or ``all`` instruments."""
     web = web_of(request)
     found = await compare(await reports_of(request), before, after)
     return await web.pages.send(
@@ -73,8 +75,9 @@ async def diff(request: Request, before: Id, after: Id) -> Response:
         found=found,
         rises=[_row(m) for m in found.rises],
         falls=[_row(m) for m in found.falls],
-        rows=[_row(m) for m in found.instruments[:ROWS]],
-        figures=[_figure(f) for f in found.figures],
+        rows=[_row(m) for m in (found.instruments if all else notable(found.instruments))[:ROWS]],
+        all=all,
+        figures=[_figure(f) for f in found.figures if all or _changed(f)],
         spoken=tuple(dict.fromkeys((*found.before.headline, *found.after.headline))),
         languages=LANGUAGES,
         states=STATES,
@@ -107,6 +110,11 @@ def _row(move: Move) -> Row:
         f"+{change}" if points and move.difference > 0 else change,
         format.tone(move.difference if points else move.change_pct),
     )
+
+
+def _changed(figure: Figure) -> bool:
+    """As far as its two decimals show."""
+    return figure.difference is None or abs(figure.difference) >= SHOWN
 
 
 def _figure(figure: Figure) -> Row:

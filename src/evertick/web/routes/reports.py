@@ -96,7 +96,7 @@ async def render(request: Request, id: ReportId) -> list[shapes.RemadeShape]:
 
     services, reports = web_of(request).services, await reports_of(request)
     changing(request, (await reports.get(id)).desk)
-    made = await render_again(reports, id, services.packer)
+    made = await render_again(reports, id, services.packer, services.scratch)
     return [shapes.RemadeShape.model_validate(part) for part in made]
 
 
