@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from evertick.archive.connection import WRITES, Connection, Engine
+from evertick.archive.connection import ALONE, WRITES, Connection, Engine
 from evertick.errors import (
     ArchiveError,
     ArchiveFull,
@@ -194,7 +194,10 @@ def _tune(engine: SyncEngine) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: SyncConnection) -> None:
-        begin = "BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN"
+        options = connection.get_execution_options()
+        if options.get(ALONE):
+            return
+        begin = "BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN"
         if engine.dialect.is_async:  # together with the first statement
             connection.connection.dbapi_connection.begin(begin)  # type: ignore[union-attr]
         else:

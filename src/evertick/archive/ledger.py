@@ -18,7 +18,21 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Text, and_, bindparam, delete, exists, func, literal_column, or_, select, true, tuple_, update
+from sqlalchemy import (
+    Text,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from evertick.archive.connection import Engine
@@ -203,8 +217,7 @@ class Ledger:
         return None
 
     async def _anything(self, values: Mapping[str, Any]) -> bool:
-        async with self._engine.connect() as connection:
-            return await connection.scalar(_OPEN_SLOT, values) is not None
+        return bool(await self._engine.look(_OPEN_SLOT, values))
 
     def _written(self, jobs: Mapping[tuple[str, str], int]) -> tuple[list[str], str]:
         """The names of ``jobs``, and all of them as one text. The same mapping comes with every look, and may be long."""
@@ -274,8 +287,7 @@ class Ledger:
 
     async def get(self, id: str) -> Slot:
         """Raises `NotFound`."""
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(select(slots).where(slots.c.id == id))).first()
+        row = next(iter(await self._engine.look(select(slots).where(slots.c.id == id))), None)
         if row is None:
             raise NotFound(f"there is no job '{id}'", hint="Jobs that ended long ago are pruned")
         return _slot(row)
@@ -299,34 +311,28 @@ class Ledger:
         if cursor is not None:
             due, id = _from_cursor(cursor)
             query = query.where(or_(slots.c.due < due, and_(slots.c.due == due, slots.c.id < id)))
-        async with self._engine.connect() as connection:
-            found = [_slot(row) for row in await connection.execute(query)]
+        found = [_slot(row) for row in await self._engine.look(query)]
         more = found[limit - 1] if len(found) > limit else None
         return Page(found[:limit], None if more is None else _cursor(more))
 
     async def outlook(self, now: datetime) -> tuple[Sequence[tuple[str, str]], datetime | None]:
         """The schedules that are due at ``now``, ``(desk, job)``, and when the next of the others is."""
-        due = (
-            select(schedules.c.desk, schedules.c.job).where(schedules.c.next_due <= now).order_by(schedules.c.next_due)
-        )
-        following = select(func.min(schedules.c.next_due)).where(schedules.c.next_due > now)
-        async with self._engine.connect() as connection:
-            rows = (await connection.execute(due)).all()
-            return [(row.desk, row.job) for row in rows], await connection.scalar(following)
+        rows = await self._engine.look(_OUTLOOK, {"now": now})
+        due = sorted((row.next_due, row.desk, row.job) for row in rows if row.desk is not None)
+        following = next((row.next_due for row in rows if row.desk is None), None)
+        return [(desk, job) for _, desk, job in due], following
 
     async def standing(self) -> Mapping[tuple[str, str], tuple[str, datetime, datetime]]:
         """``(desk, job)`` of every schedule to its ``(spec, anchor, next_due)``."""
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(select(schedules))
-            return {(row.desk, row.job): (row.spec, row.anchor, row.next_due) for row in rows}
+        rows = await self._engine.look(select(schedules))
+        return {(row.desk, row.job): (row.spec, row.anchor, row.next_due) for row in rows}
 
     async def next_due(self, desks: Collection[str] | None = None) -> Sequence[tuple[str, str, str, datetime]]:
         """``(desk, job, spec, next_due)`` of every schedule (of these desks), the soonest first."""
         query = select(schedules.c.desk, schedules.c.job, schedules.c.spec, schedules.c.next_due)
         if desks is not None:
             query = query.where(schedules.c.desk.in_(sorted(desks)))
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(query.order_by(schedules.c.next_due, schedules.c.desk, schedules.c.job))
+        rows = await self._engine.look(query.order_by(schedules.c.next_due, schedules.c.desk, schedules.c.job))
         return [(row.desk, row.job, row.spec, row.next_due) for row in rows]
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
@@ -423,6 +429,17 @@ _OPEN_SLOT = _open_slot()
 _CANDIDATE_SQLITE = _candidate(select(func.json_each(_JOBS).table_valued("value").c.value))
 _CANDIDATE_POSTGRES = _candidate(select(func.unnest(func.string_to_array(_JOBS, _APART))))
 _CLAIM_SQLITE, _CLAIM_POSTGRES = _claim(_CANDIDATE_SQLITE), _claim(_CANDIDATE_POSTGRES)
+
+
+def _outlook() -> Any:
+    """The schedules that are due, and in a row without a name when the next of the others is."""
+    now = bindparam("now", type_=schedules.c.next_due.type)
+    due = select(schedules.c.desk, schedules.c.job, schedules.c.next_due).where(schedules.c.next_due <= now)
+    others = select(null(), null(), func.min(schedules.c.next_due)).where(schedules.c.next_due > now)
+    return due.union_all(others)
+
+
+_OUTLOOK = _outlook()
 
 
 def _given_up(slot: Slot, now: datetime) -> dict[str, Any]:

@@ -97,16 +97,17 @@ class _Connection(AsyncAdapt_aiosqlite_connection):
 
     def commit(self) -> None:
         self._to_begin = None
-        if self._open:
+        if self.within:
             super().commit()
 
     def rollback(self) -> None:
         self._to_begin = None
-        if self._open:
+        if self.within:
             super().rollback()
 
     @property
-    def _open(self) -> bool:
+    def within(self) -> bool:
+        """Whether a transaction has begun and not ended."""
         inner = self._connection._connection
         return inner is not None and bool(inner.in_transaction)
 

@@ -157,9 +157,9 @@ class Keep:
         keeper, before = self.keeper, self._before
         began = time.perf_counter()
         lasting = outcome is Outcome.OK and keeper.loaded(self.job)
-        freed = release(keeper.gauge.allocator, lasting=lasting)
+        freed, heap = release(keeper.gauge.allocator, lasting=lasting)
         release_s = time.perf_counter() - began
-        after = keeper.gauge.sample()
+        after = keeper.gauge.sample(heap)
         return Receipt(
             job=self.job,
             component=self.component,

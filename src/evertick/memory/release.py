@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 from types import TracebackType
+from typing import NamedTuple
 
 from evertick.memory.gauge import Allocator
 
@@ -23,8 +24,15 @@ def settle(allocator: Allocator) -> None:
     allocator.trim()
 
 
-def release(allocator: Allocator, *, lasting: bool = False) -> int | None:
-    """Collect cycles, then give free pages back if the allocator holds many. Returns the heap bytes that this freed.
+class Released(NamedTuple):
+    freed: int | None
+    """Heap bytes; ``None``: not measurable here."""
+    heap: int | None
+    """What is in use now."""
+
+
+def release(allocator: Allocator, *, lasting: bool = False) -> Released:
+    """Collect cycles, then give free pages back if the allocator holds many.
 
     What a job held must be out of reach before this is called: its scopes closed, its frame gone.
 
@@ -36,11 +44,10 @@ def release(allocator: Allocator, *, lasting: bool = False) -> int | None:
     gc.collect()
     if lasting and gc.get_freeze_count():
         gc.freeze()
-    idle = allocator.idle()
+    after, idle = allocator.both()
     if idle is not None and idle > TRIM_ABOVE:
         allocator.trim()
-    after = allocator.heap()
-    return None if before is None or after is None else before - after
+    return Released(None if before is None or after is None else before - after, after)
 
 
 def forget_frames(error: BaseException) -> None:

@@ -161,7 +161,7 @@ class Watch:
         if self.budget.state is before.state:
             return
         if self.budget.state is not State.OK:
-            freed = release(self._gauge.allocator)
+            freed = release(self._gauge.allocator).freed
             log.warning("memory " + self.budget.state, reason=self.budget.reason, freed=freed)
         else:
             log.info("memory ok", reason=self.budget.reason)

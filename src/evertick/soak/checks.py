@@ -21,7 +21,7 @@ Finding = Literal[True] | str
 WALK = 5_000
 """Due times that are looked ahead for where a schedule goes on after a gap."""
 LATE = timedelta(minutes=2)
-"""A slot may wait so long for the runner, which on a virtual clock looks every half minute."""
+"""A slot may wait so long for the runner, which on a virtual clock looks every minute."""
 DRAFTS_KEPT = timedelta(hours=2, minutes=5)
 """What nobody finishes is swept by the hourly housekeeping when it is an hour old, or its lease is gone."""
 SAMPLE = 3

@@ -9,10 +9,11 @@ through since, no more sources fail than before the first fault, and nothing wai
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from random import Random
 from typing import Self
@@ -26,6 +27,7 @@ from evertick.soak.driver import Beside, Scene
 from evertick.soak.faults import KINDS, Fault, clock_changes, plan
 from evertick.soak.inflict import Hurt, Inflict
 from evertick.soak.proxy import Proxy
+from evertick.soak.recorder import REPORT, WARM_REPORTS
 from evertick.soak.stage import Status
 from evertick.soak.tape import Injury
 from evertick.soak.wire import Wire
@@ -66,6 +68,9 @@ class Faults(Beside):
         self._usual: set[str] | None = None
         """Sources that fail in the simulator without any fault."""
         self._baseline: tuple[int, Status] | None = None
+        """How the process of that start was at rest before its first fault."""
+        self._warm: tuple[int, Status] | None = None
+        """And as soon as it had made a few reports: what it loads and caches for those is no leak."""
         self._sound: set[str] = set()
         self._again = 0
 
@@ -134,6 +139,8 @@ class Faults(Beside):
             self._usual = await _failing(scene.stage.url)
         if self._baseline is None or self._baseline[0] != scene.stage.starts:
             self._baseline = scene.stage.starts, await _at_rest(scene, None)
+        if (self._warm is None or self._warm[0] != scene.stage.starts) and _reports(scene.stage.status) >= WARM_REPORTS:
+            self._warm = scene.stage.starts, await _at_rest(scene, None)
         scene.readers.excused = True
         scene.recorder.moment(at, "fault", fault.kind)
         self._open = open_ = _Open(fault, None, at, at + fault.lasts_s)
@@ -215,7 +222,8 @@ class Faults(Beside):
         self._again = checks.run_to_end_again(seen)
         baseline = self._baseline
         if baseline is not None and baseline[0] == scene.stage.starts:
-            found |= checks.kept(baseline[1], await _at_rest(scene, baseline[1]))
+            warm = self._warm[1].heap if self._warm is not None and self._warm[0] == scene.stage.starts else None
+            found |= checks.kept(replace(baseline[1], heap=warm), await _at_rest(scene, baseline[1]))
         return found
 
 
@@ -248,13 +256,35 @@ async def _served(url: str) -> Finding:
 
 
 async def _at_rest(scene: Scene, before: Status | None) -> Status:
-    """What the server holds once its readers are gone; with ``before``, as soon as it holds no more tasks than then."""
+    """What the server holds once its readers are gone; with ``before``, as soon as it holds no more tasks than then.
+
+    The heap is told without the stored pages that the server keeps for its readers: it gives them back by itself.
+    """
     await scene.readers.leave()
     deadline = time.monotonic() + QUIET_WITHIN_S
-    status = await scene.stage.look()
-    while time.monotonic() < deadline:
-        await asyncio.sleep(LOOK_S)
-        last, status = status, await scene.stage.look()
-        if status.tasks == last.tasks and (before is None or status.tasks <= before.tasks):
-            break
-    return status
+    kept = await _kept_pages(scene.stage.url)
+    last = await scene.stage.look()
+    while True:
+        await asyncio.sleep(LOOK_S)  # the connection of the last question is gone then
+        status = await scene.stage.look()
+        still = kept == (kept := await _kept_pages(scene.stage.url))
+        calm = status.tasks == last.tasks and (before is None or status.tasks <= before.tasks)
+        if (still and calm) or time.monotonic() > deadline:
+            return status if status.heap is None else replace(status, heap=status.heap - kept)
+        last = status
+
+
+async def _kept_pages(url: str) -> int:
+    """Bytes, as the server tells everybody; 0 from one that says nothing, which is found out elsewhere."""
+    try:
+        async with Wire(url) as wire:
+            answer = await wire.get("/metrics", {"Connection": "close"}, body=True)
+    except NoAnswer:
+        return 0
+    found = re.search(rb"^evertick_kept_pages_bytes (\S+)$", answer.body, re.MULTILINE)
+    return int(float(found[1])) if found is not None else 0
+
+
+def _reports(status: Status) -> int:
+    """Made by this process."""
+    return sum(status.runs.get(REPORT, {}).values())

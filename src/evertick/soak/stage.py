@@ -23,8 +23,8 @@ from typing import Any, Self
 
 from evertick.errors import ServerEnded
 
-POLL_S = 30.0
-"""How often a server on a virtual clock asks the ledger by itself: as often as its scheduler looks, not every second."""
+POLL_S = 60.0
+"""How often a server on a virtual clock asks the ledger by itself: twice while a slot may wait, not every second."""
 READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 40.0
 START = "import sys; from evertick.lean import without_rich; without_rich(); from evertick.soak.child import main; main(sys.argv[1])"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from evertick.archive.database import open_engine
 from evertick.archive.migrate import upgrade
 from evertick.archive.tables import schedules
-from evertick.errors import ArchiveLocked
+from evertick.errors import ArchiveLocked, SchemaMismatch
 from integration.archive.test_connection import add, count, row
 
 
@@ -101,6 +101,22 @@ async def test_a_statement_that_fails_takes_its_transaction_with_it(url: str) ->
                 await connection.execute(insert(schedules), row("b"))
                 await connection.execute(insert(schedules), row("a"))
         assert await count(engine) == 1
+        assert engine.connections() == 0
+    finally:
+        await engine.dispose()
+
+
+async def test_a_look_is_one_visit_and_leaves_nothing_behind(url: str, visits: list[str]) -> None:
+    engine = open_engine(url)
+    try:
+        await add(engine, "a")
+        visits.clear()
+        assert [found.job for found in await engine.look(select(schedules))] == ["a"]
+        assert len(visits) == 1
+        await add(engine, "b")  # nobody holds an old state, or the lock
+        assert len(await engine.look(select(schedules))) == 2
+        with pytest.raises(SchemaMismatch):
+            await engine.look(text("SELECT one FROM nowhere"))
         assert engine.connections() == 0
     finally:
         await engine.dispose()
