@@ -26,7 +26,7 @@ from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from itertools import accumulate, repeat
-from operator import mul, sub, truediv
+from operator import sub, truediv
 from types import NoneType, UnionType
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -124,8 +124,13 @@ def _column(column: array[float]) -> bytes:
         scale = 10**decimals
         if all(v - v == 0 and round(v * scale) / scale == v for v in column[::SAMPLED]):
             with suppress(ValueError, OverflowError):  # NaN or infinity
-                whole = list(map(round, map(mul, column, repeat(scale))))
-                if array("d", map(truediv, whole, repeat(scale))).tobytes() == column.tobytes():
+                if not decimals:  # volumes
+                    whole = list(map(int, column))
+                    same = array("d", whole)
+                else:
+                    whole = [round(v * scale) for v in column]
+                    same = array("d", map(truediv, whole, repeat(scale)))
+                if same.tobytes() == column.tobytes():
                     return _integers(decimals, whole)
             break
     with suppress(OverflowError):
@@ -138,9 +143,11 @@ def _column(column: array[float]) -> bytes:
 def _integers(decimals: int, whole: list[int]) -> bytes:
     """The first of them and then the steps, which are small. Raises `OverflowError` beyond 64 bits."""
     steps = list(map(sub, whole, (0, *whole)))
-    small = min(steps, default=0) >= -(1 << 31) and max(steps, default=0) < 1 << 31
-    code = "i" if small else "q"
-    return f"{decimals}{code}".encode() + _shuffled(array(code, steps))
+    try:
+        column: array[int] = array("i", steps)
+    except OverflowError:
+        column = array("q", steps)
+    return f"{decimals}{column.typecode}".encode() + _shuffled(column)
 
 
 def _shuffled(column: array[Any]) -> bytes:

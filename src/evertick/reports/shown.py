@@ -94,7 +94,7 @@ class Grammar:
         if decimals != n.decimals and (scale != 1.0 or decimals != min(1, n.decimals)):
             return False
         read = float(shown.replace(",", "").replace(MINUS, "-"))
-        if shown != form(Number(read, "decimal", decimals, n.signed), read):
+        if shown != written(read, decimals, n.signed):
             return False
         return abs(read * scale - value) <= 0.5000001 * 10.0**-decimals * scale + 1e-9 * abs(value)
 
@@ -260,10 +260,14 @@ class Grammar:
 
 def form(n: Number, value: float) -> str:
     """A fact as it must be shown, in plain form: ``−1,234.50``, ``+0.3``, ``0.00`` for what rounds to zero."""
-    text = f"{value:,.{0 if n.style == 'integer' else n.decimals}f}"
+    return written(value, 0 if n.style == "integer" else n.decimals, n.signed)
+
+
+def written(value: float, decimals: int, signed: bool) -> str:
+    text = f"{value:,.{decimals}f}"
     if text[0] == "-":
         return MINUS + text[1:] if text.strip("-0.") else text[1:]
-    return "+" + text if n.signed and text.strip("0.") else text
+    return "+" + text if signed and text.strip("0.") else text
 
 
 def told(want: Expected) -> str:

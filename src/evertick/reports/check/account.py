@@ -90,23 +90,28 @@ class Account:
         self._digest.update(self._values.tobytes())
         del self._values[:]
 
-    def compare(self, text: str, *values: Any, alike: bool = True) -> None:
-        """Holds the numbers of a plain text against those of ``values``, and remembers these as said if all languages say them."""
+    def compare(self, text: str, *values: Any, alike: bool = True, said: Sequence[float] | None = None) -> None:
+        """Holds the numbers of a plain text against those of ``values``, and remembers these as said if all languages say them.
+
+        ``said`` are these numbers, sorted, where they are known already.
+        """
         wrong = self.grammar.agrees(text, (item for value in values for item in self.grammar.expected(value)))
         if wrong is not None:
             self.fail(wrong)
         if alike:
-            self.say(sorted(numbers(values)))
+            self.say(sorted(numbers(values)) if said is None else said)
 
     def same(self, *args: Any) -> None:
         """`compare` of the values with the piece of a page that comes last."""
         *values, html = args
         self.compare(bare(html), *values)
 
-    def sentence(self, sentence: Sentence, html: str, *, alike: bool = True) -> None:
+    def sentence(
+        self, sentence: Sentence, html: str, *, alike: bool = True, said: Sequence[float] | None = None
+    ) -> None:
         if f'data-rule="{sentence.rule}"' not in html:
             self.fail("the sentence does not name its rule")
-        self.compare(bare(html), sentence, alike=alike)
+        self.compare(bare(html), sentence, alike=alike, said=said)
         if sentence.rule == RULE:
             self._borne_out(sentence)
 

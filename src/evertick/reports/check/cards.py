@@ -15,7 +15,7 @@ from html import unescape
 from typing import Any
 
 from evertick.reports.blocks import Card, Figure, Number, Table
-from evertick.reports.check.account import LOOSE, TAG_SEEN, Account
+from evertick.reports.check.account import LOOSE, TAG_SEEN, Account, numbers
 from evertick.reports.check.figures import ENDS, Figures
 from evertick.reports.check.promises import STATISTICS
 from evertick.reports.check.tables import CELL, Tables
@@ -61,6 +61,10 @@ class Expected:
     """All rows of the bars, one after the other."""
     rows: int
     year: Figure | None
+    summary: Sequence[float]
+    """The numbers that its first line says, sorted; the next two alike."""
+    sentences: Sequence[Sequence[float]]
+    label: Sequence[float]
 
     @staticmethod
     def of(card: Card) -> Expected:
@@ -79,6 +83,9 @@ class Expected:
             Plain.of([value for row in rows for value in row]),
             len(rows),
             None if card.year is None else replace(card.year, data={"series": ()}, drawn={}),
+            sorted(numbers((card.name, card.group, card.price, card.change))),
+            [sorted(numbers(sentence)) for sentence in card.sentences],
+            [] if card.year is None else sorted(numbers(card.year.label)),
         )
 
 
@@ -103,14 +110,14 @@ class Cards:
         if facts is None:
             account.fail(f"there are no facts of {card.id}")
         if (summary := self._piece(self.START, "</summary>")) is not None:
-            self._summary(card, summary, facts)
-        for sentence in card.sentences:
+            self._summary(expected, summary, facts)
+        for sentence, said in zip(card.sentences, expected.sentences, strict=True):
             account.name = f"{name}, rule {sentence.rule}"
             if (text := self._piece('<span class="s', "</span>")) is not None:
-                account.sentence(sentence, text)
+                account.sentence(sentence, text, said=said)
         account.name = f"{name}, figure"
         if expected.year is not None and (figure := self._piece("<figure ", "</figure>")) is not None:
-            self._year(expected.year, figure)
+            self._year(expected.year, expected.label, figure)
         account.name = name
         if card.statistics and (listed := self._piece('<dl class="stats">', "</dl>")) is not None:
             self._statistics(expected, listed, facts)
@@ -133,19 +140,21 @@ class Cards:
         self._at = self._passed = stop + len(end)
         return self._html[begin:stop]
 
-    def _summary(self, card: Card, html: str, facts: Facts | None) -> None:
+    def _summary(self, expected: Expected, html: str, facts: Facts | None) -> None:
+        card = expected.card
         _, _, html = html.partition("<summary>")
-        self._account.compare(bare(html.replace("</", " </")), card.name, card.group, card.price, card.change)
+        shown = (card.name, card.group, card.price, card.change)
+        self._account.compare(bare(html.replace("</", " </")), *shown, said=expected.summary)
         if facts is not None:
             self._account.promise(facts, "price", "Price", card.price)
             self._account.promise(facts, "change", "1D", card.change)
 
-    def _year(self, figure: Figure, html: str) -> None:
+    def _year(self, figure: Figure, said: Sequence[float], html: str) -> None:
         account, name = self._account, self._account.name
         shown = _AXIS.sub("", html)
         labels = TAG_SEEN.findall(shown)
         if len(labels) == 1 and not LOOSE.search(shown):  # nothing but its label and its axes has numbers
-            account.compare(unescape(labels[0]), figure.label)
+            account.compare(unescape(labels[0]), figure.label, said=said)
             return
         drawn = self._figures.drawn(figure, name)
         at = html.find(">") + 1
@@ -207,6 +216,8 @@ class Cards:
             if outside:
                 account.gap(f">{outside}")  # it stands behind the end of a tag
         for at in range(width):
+            if table.columns[at].kind == "time" and self._tables.are_days(cells[at::width], wanted.values[at::width]):
+                continue
             if plain[at::width] != wanted.forms[at::width]:
                 for i in range(at, len(plain), width):
                     if plain[i] != wanted.forms[i] or not plain[i]:

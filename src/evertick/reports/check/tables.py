@@ -9,8 +9,8 @@ from html import unescape
 from math import isfinite
 from typing import Any
 
-from evertick.reports.blocks import Name, Number, Spark, Table, Text
-from evertick.reports.check.account import TAG_SEEN, Account
+from evertick.reports.blocks import Column, Name, Number, Spark, Table, Text
+from evertick.reports.check.account import TAG_SEEN, Account, numbers
 from evertick.reports.check.promises import COLUMNS
 from evertick.reports.findings import NAN
 from evertick.reports.shown import DASH, NBSP, bare, told
@@ -39,11 +39,21 @@ class Tables:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._days: dict[date, str] = {}
+        self._last: tuple[str, Text] | None = None
+        self._columns: Sequence[Column] = ()
+        self._said: Sequence[float] = ()
 
     def heads(self, table: Table, html: str) -> None:
-        self._account.compare(
-            bare(html.replace("</th>", " ")), table.caption, *(column.title for column in table.columns)
-        )
+        _, _, shown = html.partition(">")
+        if self._last == (shown, table.caption) and self._columns is table.columns:
+            self._account.say(self._said)  # as on the card before, letter by letter
+            return
+        titles = [column.title for column in table.columns]
+        faults = len(self._account.reasons)
+        self._account.compare(bare(shown.replace("</th>", " ")), table.caption, *titles)
+        if len(self._account.reasons) == faults:
+            self._last, self._columns = (shown, table.caption), table.columns
+            self._said = sorted(numbers((table.caption, *titles)))
 
     def row(self, context: Rows, row: Sequence[Any], html: str) -> None:
         account = self._account
@@ -86,7 +96,15 @@ class Tables:
             return None if shown == name else f"shows {shown!r}, expected {name!r}"
         return self._account.grammar.agrees(shown, self._account.grammar.expected(value))
 
+    def are_days(self, cells: Sequence[str], values: Sequence[Any]) -> bool:
+        """Whether a column of plain days shows its ``values``; else each cell tells what is wrong with it."""
+        if not all(type(value) is date for value in values):
+            return False
+        shown, wanted = "\0".join(cells), "\0".join([self.when(value) for value in values])
+        return shown.replace(NBSP, " ") == wanted.replace(NBSP, " ")
+
     def when(self, value: date) -> str:
+        """As it is written in a cell, but for spaces that do not break."""
         if isinstance(value, datetime):
             return self._account.grammar.short(value, self._account.today)
         if value not in self._days:

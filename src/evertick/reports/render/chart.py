@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
-from operator import mul, sub
+from operator import sub
 from typing import Any
 
 from evertick.reports.render.figures.lines import safe_json
@@ -38,12 +37,13 @@ def chart(data: Mapping[str, Any]) -> str:
     largest = max(max(closes), -min(closes))
     places = min(int(data["decimals"]), max(0, DIGITS - 1 - math.floor(math.log10(largest)))) if largest else 0
     scale = 10**places
-    close = list(map(round, map(mul, closes, repeat(scale))))
+    # Comprehensions here: max and min of two are slow to call, and so is round by way of map.
+    close = [round(v * scale) for v in closes]
     opened = _whole(columns[1], scale, close)
-    top = list(map(max, opened, close))
-    bottom = list(map(min, opened, close))
-    high = map(max, _whole(columns[2], scale, top), top)
-    low = map(min, _whole(columns[3], scale, bottom), bottom)
+    top = [o if o > c else c for o, c in zip(opened, close, strict=True)]
+    bottom = [o if o < c else c for o, c in zip(opened, close, strict=True)]
+    high = [h if h > t else t for h, t in zip(_whole(columns[2], scale, top), top, strict=True)]
+    low = [v if v < b else b for v, b in zip(_whole(columns[3], scale, bottom), bottom, strict=True)]
     packed = {
         "d": signed(map(sub, days, [0, *days])),
         "c": signed(map(sub, close, [0, *close])),
@@ -65,12 +65,12 @@ def _all_known(column: Sequence[float | None]) -> bool:
 def written(numbers: Iterable[int]) -> str:
     """Numbers from 0 on, one after the other: each in base 45, its last digit in the first half of `ALPHABET`, those before
     in the second, so that none needs a separator."""
-    return "".join([_WRITTEN[n] for n in numbers])
+    return "".join(map(_WRITTEN.__getitem__, numbers))
 
 
 def signed(numbers: Iterable[int]) -> str:
     """As `written`, of 0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 …: small ones of either sign stay small."""
-    return "".join([_SIGNED[n] for n in numbers])
+    return "".join(map(_SIGNED.__getitem__, numbers))
 
 
 SHORT = ALPHABET[:LAST]
@@ -89,16 +89,25 @@ def _long(n: int) -> str:
     return digits
 
 
+_BEFORE = [_long(n * LAST)[:-1] for n in range(READY)]
+"""What stands before the last digit: most of the other numbers in a chart are two such pieces."""
+
+
+def _joined(n: int) -> str:
+    before = n // LAST
+    return _BEFORE[before] + SHORT[n % LAST] if 0 <= before < READY else _long(n)
+
+
 class _Written(dict[int, str]):
     """The texts of small numbers; those of others are made when they are asked for and not kept."""
 
     def __missing__(self, n: int) -> str:
-        return _long(n)
+        return _joined(n)
 
 
 class _Signed(dict[int, str]):
     def __missing__(self, n: int) -> str:
-        return _long(2 * n if n >= 0 else -2 * n - 1)
+        return _joined(2 * n if n >= 0 else -2 * n - 1)
 
 
 _WRITTEN = _Written((n, _long(n)) for n in range(READY))
@@ -108,7 +117,7 @@ _SIGNED = _Signed((n, _WRITTEN[2 * n if n >= 0 else -2 * n - 1]) for n in range(
 def _whole(column: Sequence[float | None], scale: int, instead: Sequence[int]) -> list[int]:
     """``column`` times ``scale``, rounded; ``instead`` where it is not known."""
     try:
-        return list(map(round, map(mul, column, repeat(scale))))
+        return [round(v * scale) for v in column]  # type: ignore[operator]
     except (TypeError, ValueError, OverflowError):  # None, NaN, infinity
         pairs = zip(column, instead, strict=True)
         return [round(v * scale) if v is not None and math.isfinite(v) else other for v, other in pairs]

@@ -101,7 +101,7 @@ class Numbers:
             # 999,996 with two decimals is one million, not a thousand thousands.
             divisor = self._scales[chosen].divisor if chosen >= 0 else 1.0
             next_one = 10.0 ** self._scales[chosen + 1].power
-            if size < 0.9 * next_one or round(size / divisor, decimals) * divisor < next_one:
+            if size < next_one and (size < 0.9 * next_one or round(size / divisor, decimals) * divisor < next_one):
                 break
             chosen += 1
         if chosen < 0:

@@ -20,6 +20,7 @@ TITLES = 128
 """Labels that are kept as HTML: those of every card and table are the same."""
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PLACE = re.compile(r"\{(\w+)\}")
+_SPECIAL = re.compile("[&<>\"']")
 _TONES = {"up": "up", "down": "down", "warn": "warn"}
 
 
@@ -34,7 +35,7 @@ class Catalogue(Protocol):
 
 
 def esc(text: str) -> str:
-    return str(_escape(text))
+    return str(_escape(text)) if _SPECIAL.search(text) else text
 
 
 def _quoted(text: str) -> str:

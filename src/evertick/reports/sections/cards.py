@@ -45,6 +45,40 @@ _BARS_COLUMNS = (
     Column(Text("Volume")),
 )
 
+_STATISTICS = (
+    Text("Day low"),
+    Text("Day high"),
+    Text("52-week low"),
+    Text("52-week high"),
+    Text("One week"),
+    Text("One month"),
+    Text("Three months"),
+    Text("Year to date"),
+    Text("One year"),
+    Text("SMA 20"),
+    Text("SMA 50"),
+    Text("SMA 200"),
+    Text("EMA 12"),
+    Text("EMA 26"),
+    Text("MACD"),
+    Text("MACD signal"),
+    Text("MACD histogram"),
+    Text("RSI 14"),
+    Text("Bollinger, lower"),
+    Text("Bollinger, upper"),
+    Text("ATR 14"),
+    Text("Volatility 20 D"),
+    Text("Volatility 60 D"),
+    Text("Drawdown"),
+    Text("Deepest in a year"),
+    Text("z 60 D"),
+    Text("Beta 60 D"),
+    Text("Correlation 60 D"),
+    Text("Volume"),
+    Text("Capitalisation"),
+)
+"""Made once: thousands of cards say the same."""
+
 
 def section(findings: Findings, made: AsyncIterable[Card]) -> Section:
     return Section("cards", 13, Text("Instruments one by one"), [Cards(made)], brief=False)
@@ -101,39 +135,39 @@ def _up_to_now(f: Facts, stored: Bars) -> Bars:
 
 def statistics(f: Facts) -> list[tuple[Text, Number]]:
     """What is known of it; unknown rows are left out."""
-    rows = (
-        (Text("Day low"), level(f, f.day_low)),
-        (Text("Day high"), level(f, f.day_high)),
-        (Text("52-week low"), level(f, f.low_52w)),
-        (Text("52-week high"), level(f, f.high_52w)),
-        (Text("One week"), change(f.ret_1w)),
-        (Text("One month"), change(f.ret_1m)),
-        (Text("Three months"), change(f.ret_3m)),
-        (Text("Year to date"), change(f.ret_ytd)),
-        (Text("One year"), change(f.ret_1y)),
-        (Text("SMA 20"), level(f, f.sma20)),
-        (Text("SMA 50"), level(f, f.sma50)),
-        (Text("SMA 200"), level(f, f.sma200)),
-        (Text("EMA 12"), level(f, f.ema12)),
-        (Text("EMA 26"), level(f, f.ema26)),
-        (Text("MACD"), _plain(f, f.macd)),
-        (Text("MACD signal"), _plain(f, f.macd_signal)),
-        (Text("MACD histogram"), _plain(f, f.macd_histogram)),
-        (Text("RSI 14"), number(f.rsi14, 1)),
-        (Text("Bollinger, lower"), level(f, f.band_lower)),
-        (Text("Bollinger, upper"), level(f, f.band_upper)),
-        (Text("ATR 14"), _plain(f, f.atr14)),
-        (Text("Volatility 20 D"), percent(f.vol20)),
-        (Text("Volatility 60 D"), percent(f.vol60)),
-        (Text("Drawdown"), percent(f.drawdown)),
-        (Text("Deepest in a year"), percent(f.max_drawdown)),
-        (Text("z 60 D"), number(f.z60)),
-        (Text("Beta 60 D"), number(f.beta60)),
-        (Text("Correlation 60 D"), number(f.correlation60)),
-        (Text("Volume"), compact(f.volume)),
-        (Text("Capitalisation"), compact(f.market_cap, "USD")),
+    values = (
+        level(f, f.day_low),
+        level(f, f.day_high),
+        level(f, f.low_52w),
+        level(f, f.high_52w),
+        change(f.ret_1w),
+        change(f.ret_1m),
+        change(f.ret_3m),
+        change(f.ret_ytd),
+        change(f.ret_1y),
+        level(f, f.sma20),
+        level(f, f.sma50),
+        level(f, f.sma200),
+        level(f, f.ema12),
+        level(f, f.ema26),
+        _plain(f, f.macd),
+        _plain(f, f.macd_signal),
+        _plain(f, f.macd_histogram),
+        number(f.rsi14, 1),
+        level(f, f.band_lower),
+        level(f, f.band_upper),
+        _plain(f, f.atr14),
+        percent(f.vol20),
+        percent(f.vol60),
+        percent(f.drawdown),
+        percent(f.max_drawdown),
+        number(f.z60),
+        number(f.beta60),
+        number(f.correlation60),
+        compact(f.volume),
+        compact(f.market_cap, "USD"),
     )
-    return [(title, value) for title, value in rows if value.value is not None]
+    return [(title, value) for title, value in zip(_STATISTICS, values, strict=True) if value.value is not None]
 
 
 def _plain(f: Facts, value: float | None) -> Number:
