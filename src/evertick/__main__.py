@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evertick.errors import EvertickError, SettingsError
-from evertick.lean import without_rich
+from evertick.lean import start_lean, without_docstrings
 
 SERVERS = {
     "serve": ("--host", "--port", "--data", "--config", "--roles"),
@@ -24,7 +24,8 @@ def main() -> None:
     """Run a command; an error of ours is one clear line, not a traceback."""
     try:
         if (plain := plain_server(sys.argv[1:])) is not None:
-            without_rich()
+            without_docstrings()
+            start_lean()
             from evertick.process import run_serve, run_worker
 
             command, options = plain

@@ -35,7 +35,7 @@ from evertick.jobs.heartbeat import Heartbeat
 from evertick.jobs.runner import Runner
 from evertick.jobs.schedule import parse
 from evertick.jobs.scheduler import Scheduler
-from evertick.memory import Gauge, Keeper, settle
+from evertick.memory import Allocator, Gauge, Keeper, settle
 from evertick.memory.account import Account
 from evertick.memory.budget import State
 from evertick.memory.inquiry import Inquiry
@@ -222,6 +222,8 @@ async def open_server(
     instruments = every.universe
     mode = _mode(settings, roles, clock)
     clock = mode.clock
+    allocator = Allocator()
+    allocator.steady()  # before there are threads: each would open an arena
     async with AsyncExitStack() as stack:
         storage = open_storage(settings, clock, instruments, own=True, lock=mode.owns_folder)
         archive, board = await stack.enter_async_context(storage)
@@ -233,7 +235,7 @@ async def open_server(
                 "database": archive.connections(), "board": board.connections(), "providers": http.open_connections()
             }  # fmt: skip
 
-        gauge = Gauge(lambda: sum(pools().values()))
+        gauge = Gauge(lambda: sum(pools().values()), allocator)
         keeper = Keeper(gauge, sink=archive.receipts.add, now=clock.now, memory_limit=settings.memory_limit)
         conductor = Conductor(http, instruments, settings.sources, clock, archive.usage)
         tell_gaps(every.languages)

@@ -77,25 +77,32 @@ slots = Table(
     Column("result", JSON),
     Column("error", Text),
     UniqueConstraint("desk", "job", "due"),
-    # Claims look here once a second: the many slots that ended are not in it, whatever the planner believes of them.
-    Index(
-        "ix_slots_state_due",
-        "state",
-        "due",
-        sqlite_where=text("state IN ('due', 'leased')"),
-        postgresql_where=text("state IN ('due', 'leased')"),
-    ),
     Index("ix_slots_due", "due"),
-    # No job overlaps itself, whoever claims: at most one leased slot for a job of a desk.
-    Index(
-        "uq_slots_one_lease",
-        "desk",
-        "job",
-        unique=True,
-        sqlite_where=text("state = 'leased'"),
-        postgresql_where=text("state = 'leased'"),
-    ),
 )
+
+
+def whole_metadata() -> MetaData:
+    """With the indexes of a part of a table, for Alembic.
+
+    A server has no use for their declarations, and they load the dialects of both databases: 2 MB for one that has SQLite.
+    """
+    if not any(index.name == "uq_slots_one_lease" for index in slots.indexes):
+        # Claims look here once a second: the many slots that ended are not in it, whatever the planner believes of them.
+        _partial("ix_slots_state_due", "state", "due", where="state IN ('due', 'leased')")
+        # No job overlaps itself, whoever claims: at most one leased slot for a job of a desk.
+        _partial("uq_slots_one_lease", "desk", "job", where="state = 'leased'", unique=True)
+    return metadata
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> None:
+    Index(
+        name,
+        *(slots.c[column] for column in columns),
+        unique=unique,
+        sqlite_where=text(where),
+        postgresql_where=text(where),
+    )
+
 
 schedules = Table(
     "schedules",

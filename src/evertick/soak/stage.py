@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from evertick.errors import ServerEnded
+from evertick.lean import BARE
 
 POLL_S = 60.0
 """How often a server on a virtual clock asks the ledger by itself: twice while a slot may wait, not every second."""
 READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 40.0
-START = "import sys; from evertick.lean import without_rich; without_rich(); from evertick.soak.child import main; main(sys.argv[1])"
+START = "import sys; from evertick.lean import start_lean; start_lean(); from evertick.soak.child import main; main(sys.argv[1])"
 _LINE = 1 << 20
 
 
@@ -134,7 +135,7 @@ class Stage:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("EVERTICK_")}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", START, str(file.resolve()),
+                sys.executable, BARE, "-c", START, str(file.resolve()),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, limit=_LINE,
                 cwd=self.folder, env=environment, start_new_session=True,
             )  # fmt: skip

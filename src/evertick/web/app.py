@@ -13,6 +13,7 @@ from evertick.universe import Universe
 from evertick.web import kept as kept_pages
 from evertick.web import shapes
 from evertick.web.auth import Access
+from evertick.web.description import Description
 from evertick.web.feed import Feed
 from evertick.web.guard import Guard
 from evertick.web.kept import Kept
@@ -50,7 +51,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     assets = Assets()
     feed = Feed(services.board, services.document, services.universe, services.clock)
     streams = Streams(settings.stream_clients)
-    kept = kept_pages.Pages()
+    kept = kept_pages.Pages(services.clock.monotonic)
     traffic = Traffic()
     metrics = Metrics(
         traffic,
@@ -62,19 +63,10 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         now=lambda: services.clock.now().timestamp(),
         budget=lambda: services.account.budget,
     )
-    app = FastAPI(
-        title="Evertick",
-        version=services.version,
-        description=DESCRIPTION,
-        openapi_url="/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan or _lifespan,
-        generate_unique_id_function=lambda route: "_".join([*map(str, route.tags[:1]), route.name]),
-        license_info={"name": "MIT", "identifier": "MIT"},
-    )
+    app = bare_app(services.version, lifespan or _lifespan)
     pages = Pages(services, access, assets, desks)
-    app.state.web = Web(services, access, feed, streams, metrics, assets, pages, kept, desks)
+    description = Description(services.version, app.openapi)
+    app.state.web = Web(services, access, feed, streams, metrics, assets, pages, kept, desks, description)
     app.add_middleware(Kept, stall_s=settings.stall_s, pages=kept)
     app.add_middleware(
         Guard,
@@ -84,6 +76,22 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         max_body=settings.max_body,
         stopping=streams.stopping.is_set,
         minutes=services.minutes,
+    )
+    return app
+
+
+def bare_app(version: str, lifespan: Lifespan | None = None) -> FastAPI:
+    """The routes, and what is said of them; there is nothing behind them yet."""
+    app = FastAPI(
+        title="Evertick",
+        version=version,
+        description=DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: "_".join([*map(str, route.tags[:1]), route.name]),
+        license_info={"name": "MIT", "identifier": "MIT"},
     )
     add_handlers(app)
     for module in (

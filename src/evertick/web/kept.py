@@ -161,6 +161,7 @@ class Pages:
         self._timer: asyncio.TimerHandle | None = None
 
     def get(self, path: str) -> _Page | None:
+        self._forget_idle()
         page = self._pages.get(path)
         if page is not None:
             page.asked = self.now()
@@ -192,10 +193,18 @@ class Pages:
     def sweep(self) -> None:
         """Forget what nobody asked for."""
         self._timer = None
-        for path in [path for path, page in self._pages.items() if self.now() - page.asked >= IDLE_S]:
-            self.drop(path)
+        self._forget_idle()
         if self._pages:
             self._timer = asyncio.get_running_loop().call_later(IDLE_S / 2, self.sweep)
+
+    def _forget_idle(self) -> None:
+        """The one that was asked for last is at the end."""
+        until = self.now() - IDLE_S
+        while self._pages:
+            path, page = next(iter(self._pages.items()))
+            if page.asked > until:
+                break
+            self.drop(path)
 
     def clear(self) -> None:
         self._pages.clear()

@@ -92,11 +92,12 @@ async def serve(
     that is still given tells its client to open another connection, and no request in flight is cut off within
     `RESTART_GRACE_S`.
     """
-    import uvicorn
+    from uvicorn.config import Config
+    from uvicorn.server import Server as Base
 
     from evertick.web.connection import Connection
 
-    class Server(uvicorn.Server):
+    class Server(Base):
         # The signals are ours: uvicorn's own handling raises them anew afterwards, which would kill the clean-up.
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -111,7 +112,7 @@ async def serve(
             await super().shutdown(sockets)
 
     server = Server(
-        uvicorn.Config(
+        Config(
             app,
             http=Connection,
             lifespan="off",

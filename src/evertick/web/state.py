@@ -9,6 +9,7 @@ from fastapi import Request
 
 from evertick.desks import Desks
 from evertick.web.auth import Access
+from evertick.web.description import Description
 from evertick.web.feed import Feed
 from evertick.web.kept import Pages as Kept
 from evertick.web.metrics import Metrics
@@ -31,6 +32,7 @@ class Web:
     pages: Pages
     kept: Kept
     desks: Desks
+    description: Description
 
     def stop(self) -> None:
         """The server stops: let every stream end, take no new one."""

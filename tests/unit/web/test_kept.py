@@ -140,6 +140,16 @@ async def test_memory_is_bounded_and_given_back(world: World) -> None:
     assert (world.pages.bytes, world.pages._timer) == (0, None)
 
 
+async def test_whoever_asks_next_lets_go_of_what_nobody_asked_for(world: World) -> None:
+    """The clock of a soak jumps further than the timer, which goes by the loop's."""
+    for n in range(3):
+        for _ in range(2):
+            await world.get(f"/reports/{n}/vi")
+    world.clock.at += kept.IDLE_S
+    await world.get("/reports/9/vi")
+    assert world.pages.bytes == 0
+
+
 async def test_pages_asked_for_once_in_turn_are_not_gathered(world: World) -> None:
     for n in range(3 * kept.REMEMBERED):
         await world.get(f"/reports/{n % (2 * kept.REMEMBERED)}/vi")

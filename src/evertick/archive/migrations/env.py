@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from evertick.archive.tables import metadata
+from evertick.archive.tables import whole_metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=whole_metadata(),
     transactional_ddl=True,  # SQLite too: our engine says BEGIN itself
     render_as_batch=True,
 )

@@ -13,6 +13,8 @@ from evertick.web.replies import back_to
 from evertick.web.state import web_of
 from evertick.web.static import ICON, send_file
 
+OPENAPI = "/openapi.json"
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -60,8 +62,14 @@ async def docs(request: Request) -> Response:
         headers={"Content-Security-Policy": DOCS_CSP},
         swagger_css=web.assets.address("swagger-ui.css"),
         swagger_js=web.assets.address("swagger-ui-bundle.js"),
-        openapi=request.app.openapi_url,
+        openapi=OPENAPI,
     )
+
+
+@router.head(OPENAPI)
+@router.get(OPENAPI)
+async def openapi(request: Request) -> Response:
+    return Response(await web_of(request).description.document(), media_type="application/json")
 
 
 @router.head("/static/{name}")
