@@ -30,7 +30,7 @@ def bytecode_is_kept() -> bool:
 
     If not, every start would compile a thousand modules: a second, and as much memory as is to be spared.
     """
-    for name in ("json", "sqlalchemy"):
+    for name in ("json", "sqlalchemy", "evertick.process"):
         found = importlib.util.find_spec(name)
         if found is None or found.origin is None:
             return False

@@ -78,7 +78,7 @@ def test_it_looks_whether_bytecode_can_be_kept(tmp_path):
 
     assert kept(PYTHONDONTWRITEBYTECODE="1") == "False"
     subprocess.run(
-        [sys.executable, "-OO", "-c", "import json, sqlalchemy"], check=True,
+        [sys.executable, "-OO", "-c", "import json, sqlalchemy, evertick.process"], check=True,
         env={**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""},
     )  # fmt: skip
     assert kept(PYTHONDONTWRITEBYTECODE="1") == "True"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from evertick.errors import ServerEnded
-from evertick.lean import BARE
+from evertick.lean import BARE, bytecode_is_kept
 
 POLL_S = 60.0
 """How often a server on a virtual clock asks the ledger by itself: twice while a slot may wait, not every second."""
@@ -135,7 +135,7 @@ class Stage:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("EVERTICK_")}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, BARE, "-c", START, str(file.resolve()),
+                sys.executable, *([BARE] if bytecode_is_kept() else []), "-c", START, str(file.resolve()),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, limit=_LINE,
                 cwd=self.folder, env=environment, start_new_session=True,
             )  # fmt: skip
