@@ -82,13 +82,18 @@ def look(market: Market, id: str, instrument: Instrument, at: int, back: int = 1
 
 
 async def all_coins(market: Market, at: int, back: int = 1) -> list[Coin]:
-    """Every coin, the largest first, with ``back`` days before today."""
+    """Every coin, the largest first, with ``back`` days before today; of the same minute it is reckoned once."""
+    moment, ranked = market.ranked.get(back, (None, ()))
+    if moment == at:
+        return [*ranked]
     found = []
     for number, (id, instrument) in enumerate(coins(market)):
         found.append(look(market, id, instrument, at, back))
         if number % 16 == 15:
             await asyncio.sleep(0)
-    return sorted(found, key=lambda coin: -coin.cap)
+    found.sort(key=lambda coin: -coin.cap)
+    market.ranked[back] = at, found
+    return [*found]
 
 
 async def whole(market: Market, at: int) -> Whole | None:

@@ -120,6 +120,8 @@ class Market:
         self._traits: dict[str, Traits] = {}
         self._pairs: dict[str, tuple[Instrument, bool]] = {}
         self._days: dict[str, tuple[DayBar, float, float]] = {}
+        self.ranked: dict[int, tuple[int, Sequence[Any]]] = {}
+        """What `evertick.simulator.coins.all_coins` found last, by how many days it looked back, and of which moment."""
         self._factors = factors(self.seed)
         self.factor = lru_cache(_BLOCKS_KEPT // 4)(self._factor)
         self._levels = lru_cache(max(_BLOCKS_KEPT, 5 * len(self.instruments)))(self._compute_levels)

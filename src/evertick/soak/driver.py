@@ -116,7 +116,7 @@ async def play(scene: Scene, beside: Beside, show: Show = lambda scene: None) ->
             else:
                 # Before any other job is due: what reading puts into caches, and the next refresh takes out of them, would
                 # else be told of another component in each case.
-                await _live(scene, at + AFTER_REFRESH_S)
+                await _live(scene, at + AFTER_REFRESH_S, brief=True)
                 await scene.readers.step(plan.requests_a_step)
                 await _live(scene, until)
             recorder.look(stage.status, stage.starts)
@@ -142,11 +142,11 @@ def _in_bursts(plan: Plan) -> float:
     return plan.requests_a_step * 10 / 7
 
 
-async def _live(scene: Scene, until: float) -> None:
-    """Until the end of a step, in the server's time."""
+async def _live(scene: Scene, until: float, *, brief: bool = False) -> None:
+    """Until the end of a step, in the server's time; ``brief``: another part of the step comes, and nobody looks before."""
     stage = scene.stage
     if scene.plan.real_s is None:
-        await stage.advance(until - BEFORE_NEXT_S)
+        await stage.advance(until - BEFORE_NEXT_S, brief=brief)
         return
     await asyncio.sleep(max(0.0, until - stage.elapsed))
     await stage.look()
