@@ -145,20 +145,20 @@ def rsi(values: Sequence[float], n: int = 14) -> array[float]:
 
 
 def strength(values: Sequence[float], n: int = 14) -> float:
-    """The last of `rsi`, bit for bit; NaN where not yet defined."""
+    """The last of `rsi`, but for rounding; NaN where not yet defined. Both averages are ``n`` times what they are there."""
     if len(values) <= n:
         return NAN
     changes = list(map(sub, islice(values, 1, None), values))
-    gain = sum(c for c in changes[:n] if c > 0) / n
-    loss = -sum(c for c in changes[:n] if c < 0) / n
-    keep = n - 1
+    gain = sum(c for c in changes[:n] if c > 0)
+    loss = -sum(c for c in changes[:n] if c < 0)
+    keep = (n - 1) / n
     for c in changes[n:]:
         if c > 0:
-            gain = (gain * keep + c) / n
-            loss = loss * keep / n
+            gain = gain * keep + c
+            loss *= keep
         else:
-            gain = gain * keep / n
-            loss = (loss * keep - c) / n
+            gain *= keep
+            loss = loss * keep - c
     return _strength(gain, loss)
 
 
@@ -181,18 +181,18 @@ def atr(high: Sequence[float], low: Sequence[float], close: Sequence[float], n: 
     """Wilder's average true range at the last bar, in price units; a missing high or low counts as the close."""
     if len(close) <= n:
         return NAN
-    ranges = []
-    for before, h, lo, c in zip(close, high[1:], low[1:], close[1:], strict=False):
-        if h != h:
-            h = c
-        if lo != lo:
-            lo = c
-        ranges.append((h if h > before else before) - (lo if lo < before else before))
-    average = sum(ranges[:n]) / n
-    keep = n - 1
+    if not isfinite(sum(high) + sum(low)):
+        high = [h if h == h else c for h, c in zip(high, close, strict=True)]
+        low = [v if v == v else c for v, c in zip(low, close, strict=True)]
+    ranges = [
+        (h if h > before else before) - (v if v < before else before)
+        for before, h, v in zip(close, islice(high, 1, None), islice(low, 1, None), strict=False)
+    ]
+    total = sum(ranges[:n])  # n times the average
+    keep = (n - 1) / n
     for r in ranges[n:]:
-        average = (average * keep + r) / n
-    return average
+        total = total * keep + r
+    return total / n
 
 
 def log_returns(close: Sequence[float]) -> array[float]:
@@ -227,8 +227,13 @@ def drawdowns(close: Sequence[float]) -> array[float]:
 def fall(close: Sequence[float]) -> tuple[float, float]:
     """The last and the lowest of `drawdowns`."""
     if close[0] > 0:  # then so are all highs, and the lowest share of a high is the deepest fall
-        shares = array("d", map(truediv, close, accumulate(close, max)))
-        return 100 * (shares[-1] - 1), 100 * (min(shares) - 1)
+        top, least = close[0], 1.0
+        for c in close:
+            if c > top:
+                top = c
+            elif c / top < least:
+                least = c / top
+        return 100 * (close[-1] / top - 1), 100 * (least - 1)
     falls = drawdowns(close)
     return falls[-1], min(falls)
 

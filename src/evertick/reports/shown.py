@@ -100,34 +100,41 @@ class Grammar:
 
     # --- texts
 
-    def expected(self, value: Any) -> Iterator[Expected]:
-        """What a value of the vocabulary must show, in the order of this language's wording."""
+    def expected(self, *values: Any) -> list[Expected]:
+        """What values of the vocabulary must show, in the order of this language's wording."""
+        found: list[Expected] = []
+        for value in values:
+            self._expect(value, found)
+        return found
+
+    def _expect(self, value: Any, found: list[Expected]) -> None:
         match value:
             case Text():
-                yield from self._message(value)
-            case Sentence():
-                yield from self._message(value.text)
+                self._message(value, found)
+            case Name():
+                found += self.literal(self.catalogue.text(value.text))
             case Number():
                 if value.value is not None and isfinite(value.value):
-                    yield value
-                yield from self.literal(self.catalogue.text(value.unit) if value.unit else "")
-            case Name():
-                yield from self.literal(self.catalogue.text(value.text))
+                    found.append(value)
+                if value.unit:
+                    found += self.literal(self.catalogue.text(value.unit))
+            case Sentence():
+                self._message(value.text, found)
             case str():
-                yield from self.literal(value)
+                found += self.literal(value)
             case tuple() | list():
                 for item in value:
-                    yield from self.expected(item)
+                    self._expect(item, found)
             case datetime():
-                yield from self.literal(self.moment(value))
+                found += self.literal(self.moment(value))
             case date():
-                yield from self.literal(self.day("date", value))
+                found += self.literal(self.day("date", value))
             case int():
-                yield Number(float(value), "integer")
+                found.append(Number(float(value), "integer"))
             case float():
-                yield Number(value)
+                found.append(Number(value))
 
-    def _message(self, text: Text) -> Iterator[Expected]:
+    def _message(self, text: Text, found: list[Expected]) -> None:
         values = text.values
         wording = self.catalogue.text(text.msgid)
         if text.plural is not None:
@@ -135,13 +142,13 @@ class Grammar:
             count = int((n.value or 0) if isinstance(n, Number) else n)
             wording = self.catalogue.plural(text.msgid, text.plural, count)
         pieces = self._pieces(wording)
-        if any(place and place not in values for place, _ in pieces):
+        if any([place and place not in values for place, _ in pieces]):  # noqa: C419 — a list is faster
             pieces = self._pieces(text.msgid)  # the renderer lets English stand in, too
         for place, numbers in pieces:
             if place:
-                yield from self.expected(values[place])
+                self._expect(values[place], found)
             else:
-                yield from numbers
+                found += numbers
 
     def _pieces(self, wording: str) -> list[tuple[str, list[str]]]:
         """A wording's places, and the numbers that stand between them as a part of it."""

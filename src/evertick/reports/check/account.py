@@ -95,7 +95,7 @@ class Account:
 
         ``said`` are these numbers, sorted, where they are known already.
         """
-        wrong = self.grammar.agrees(text, (item for value in values for item in self.grammar.expected(value)))
+        wrong = self.grammar.agrees(text, self.grammar.expected(*values))
         if wrong is not None:
             self.fail(wrong)
         if alike:

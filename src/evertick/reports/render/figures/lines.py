@@ -24,7 +24,9 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
     data = figure.data
     dates: Sequence[date] = data["dates"]
     series = list(data["series"])[:SERIES]
-    scale = axis(v for s in series for v in s["values"] if v is not None and math.isfinite(v))
+    scale = once(
+        figure, "scale", lambda: axis([v for s in series for v in s["values"] if v is not None and math.isfinite(v)])
+    )
     if scale is None or len(dates) < 2:
         yield nothing(words)
         return
@@ -37,7 +39,8 @@ def draw(figure: Figure, words: Words) -> Iterator[str]:
 
     yield plot_open(figure, words, "plot")
     yield once(figure, "curves", curves)
-    yield from _labels(scale, dates, words.numbers, data.get("unit", ""))
+    places = once(figure, "places", lambda: _places(scale, dates))
+    yield from _labels(scale, places, words.numbers, data.get("unit", ""))
     yield "</svg>"
     if many:
         yield legend(series, words, scale)
@@ -58,7 +61,7 @@ def draw_area(figure: Figure, words: Words) -> Iterator[str]:
     yield plot_open(figure, words, "plot")
     yield canvas.opened()
     yield f'<path class="ar" d="{line}V{zero}H0Z"/><path class="ln area" d="{line}"/></svg>'
-    yield from _labels(scale, dates, words.numbers, data.get("unit", ""))
+    yield from _labels(scale, _places(scale, dates), words.numbers, data.get("unit", ""))
     yield "</svg>"
     yield explorer(dates, [(words.plain(figure.caption), values)], scale.decimals + 2)
 
@@ -119,17 +122,26 @@ def nothing(words: Words) -> str:
     return f'<p class="none">{esc(words.say("No data."))}</p>'
 
 
-def _labels(scale: Axis, dates: Sequence[date], numbers: Numbers, unit: str) -> Iterator[str]:
+def _labels(scale: Axis, places: Places, numbers: Numbers, unit: str) -> Iterator[str]:
     """The values of the rules in the gutter at the right, where the lines end; months under the plot."""
-    for tick in scale.ticks:
+    ticks, firsts = places
+    for tick, y in ticks:
         text = numbers.percent(tick, scale.decimals) if unit == "%" else numbers.fixed(tick, scale.decimals)
-        yield f'<text class="ty" x="100%" y="{_short(100 * (1 - scale.share(tick)))}%">{text}</text>'
+        yield f'<text class="ty" x="100%" y="{y}%">{text}</text>'
+    for month, x in firsts:
+        yield f'<text class="tx" x="{x}%" y="100%">{esc(numbers.month(month))}</text>'
+
+
+Places = tuple[list[tuple[float, str]], list[tuple[date, str]]]
+"""Where the labels of the rules and of the months stand, in percent: the same in every language."""
+
+
+def _places(scale: Axis, dates: Sequence[date]) -> Places:
+    ticks = [(tick, _short(100 * (1 - scale.share(tick)))) for tick in scale.ticks]
     first = dates[0].toordinal()
     span = max(dates[-1].toordinal() - first, 1)
-    for month in months(dates):
-        x = 100 * (month.toordinal() - first) / span
-        if 2 < x < 98:
-            yield f'<text class="tx" x="{_short(x)}%" y="100%">{esc(numbers.month(month))}</text>'
+    at = [(month, 100 * (month.toordinal() - first) / span) for month in months(dates)]
+    return ticks, [(month, _short(x)) for month, x in at if 2 < x < 98]
 
 
 def _short(value: float) -> str:
