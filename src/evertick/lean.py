@@ -48,6 +48,7 @@ def start_lean() -> None:
     """To be called before anything else is imported."""
     without_rich()
     without_command_of_uvicorn()
+    without_checks_of_openapi()
 
 
 def without_rich() -> None:
@@ -77,3 +78,18 @@ def without_command_of_uvicorn() -> None:
         del sys.modules["uvicorn.main"]
         for name in names:
             delattr(uvicorn, name)
+
+
+def without_checks_of_openapi() -> None:
+    """What the OpenAPI document is made of has 36 models, which check nothing while no document is made: 1.3 MB.
+
+    One that is used after all is built then (pydantic's ``defer_build``).
+    """
+    if "fastapi" not in sys.modules:
+        from pydantic import BaseModel
+
+        BaseModel.model_config["defer_build"] = True  # what a model inherits when it is defined
+        try:
+            import fastapi.openapi.models  # noqa: F401
+        finally:
+            del BaseModel.model_config["defer_build"]

@@ -26,6 +26,16 @@ def test_without_docstrings_it_would_say_less() -> None:
     assert int(done.stdout) < len(json.dumps(bare_app("1").openapi()))
 
 
+def test_a_lean_process_can_make_it_after_all() -> None:
+    code = (
+        "from evertick.lean import start_lean; start_lean(); from fastapi.openapi.models import Contact; "
+        "from pydantic import BaseModel; import json; assert not Contact.__pydantic_complete__; assert not BaseModel.model_config; "
+        "from evertick.web.app import bare_app; print(json.dumps(bare_app('1').openapi()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == bare_app("1").openapi()
+
+
 async def test_it_is_made_once() -> None:
     times = 0
 
