@@ -180,6 +180,7 @@ async def made(folder: Path, count: int, runs: int, stalls: bool) -> dict[str, A
     few = Universe.of(instruments.instruments[:WARM_UP])
     renderers = {name: Renderer(name, Catalogue.load(name), ZONE) for name in ("vi", "en")}
     allocator = Allocator()
+    allocator.steady()  # as every server does before it has threads
     samples._walk.cache_clear()
     samples._market.cache_clear()
     found: dict[str, Any] = {"instruments": count, "runs": []}
