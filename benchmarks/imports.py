@@ -16,9 +16,15 @@ from typing import Any
 from row import Row
 from serve import IMPORTS
 
+from evertick.lean import BARE
+
 PEERS = Path(__file__).resolve().parent.parent / ".venv" / "peers" / "bin" / "python"
 GROUP = "imports"
-OURS = "import evertick.app, evertick.web.app, evertick.web.serve, evertick.embedded"
+OURS = (
+    "from evertick.lean import start_lean; start_lean(); "
+    "import evertick.app, evertick.web.app, evertick.web.serve, evertick.embedded, evertick.web.connection, uvloop, aiosqlite"
+)
+"""As ``evertick serve`` does it; with `BARE`."""
 MB = 1 << 20
 
 CODE = """
@@ -35,9 +41,9 @@ print(json.dumps({{"rss": size["Rss:"], "private": size["Private_Clean:"] + size
 """
 
 
-def imported(python: str, code: str, times: int) -> dict[str, Any]:
+def imported(python: str, code: str, times: int, *options: str) -> dict[str, Any]:
     """Medians of so many processes, after one that fills the file cache."""
-    command = [python, "-c", CODE.format(code=code)]
+    command = [python, *options, "-c", CODE.format(code=code)]
     found = [
         json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
         for _ in range(times + 1)
@@ -47,7 +53,7 @@ def imported(python: str, code: str, times: int) -> dict[str, Any]:
 
 def rows(quick: bool) -> Iterator[Row]:
     times = 1 if quick else 7
-    ours = imported(sys.executable, OURS, times)
+    ours = imported(sys.executable, OURS, times, BARE)
     bare = imported(sys.executable, IMPORTS, times)
     note = f"{ours['modules']:.0f} modules, of them {ours['modules'] - bare['modules']:.0f} more than bare"
     yield Row(
