@@ -73,10 +73,17 @@ def few(settings: Settings) -> Settings:
 
 @pytest.fixture(params=["sqlite and embedded", "postgresql and redis"])
 def stored(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """All instruments over one storage, the core of them over the other: how many there are makes no difference to it."""
     if request.param == "sqlite and embedded":
         return settings
+    core = settings.data_dir.parent / "core.csv"
+    lines = universe.BUILT_IN.read_text().splitlines()
+    header = next(line for line in lines if line.startswith("id,"))
+    rows = [line for line in lines if line.count(",") >= 8 and line.split(",")[7] == "yes"]
+    core.write_text("\n".join([header, "-*", *rows]) + "\n")
     return settings.model_copy(
         update={
+            "universe": core,
             "database_url": request.getfixturevalue("postgres_database"),
             "redis_url": Settings.model_validate({"redis_url": request.getfixturevalue("redis_url")}).redis_url,
         }

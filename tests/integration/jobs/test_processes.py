@@ -22,6 +22,9 @@ from integration.jobs.crew import (
     submit,
 )
 
+MANUAL = 10
+"""Slots of ours beside those that the crew schedules."""
+
 
 @pytest.fixture
 async def crew(url: str, archive: Archive) -> AsyncIterator[Crew]:
@@ -97,18 +100,18 @@ async def test_many_schedulers_and_workers_run_each_slot_once_though_they_are_ki
 ) -> None:
     """Three processes schedule and work every second; two are killed on the way, and one comes in their place."""
     workers = [await crew.start(every="1s") for _ in range(3)]
-    for number in range(12):
+    for number in range(MANUAL):
         await submit(archive, seconds=0.1 * (number % 3))
     await workers[0].until(lambda w: len(w.events("ended")) >= 2)
     workers[0].signal(signal.SIGKILL)
     workers.append(await crew.start(every="1s"))
-    await workers[1].until(lambda w: len(w.events("ended")) >= 6)
+    await workers[1].until(lambda w: len(w.events("ended")) >= 3)
     workers[1].signal(signal.SIGKILL)
     async with asyncio.timeout(60):
         while True:
             slots = (await archive.ledger.list(1000)).items
             manual = [s for s in slots if s.trigger == "manual"]
-            if len(manual) == 12 and all(s.state == SlotState.DONE for s in manual):
+            if len(manual) == MANUAL and all(s.state == SlotState.DONE for s in manual):
                 break
             await asyncio.sleep(0.1)
     await crew.disband()
@@ -119,7 +122,7 @@ async def test_many_schedulers_and_workers_run_each_slot_once_though_they_are_ki
     # Who was disbanded between publishing and finishing left a slot that the next start would finish.
     cut_off = {s.id for s in slots if s.state in (SlotState.LEASED, SlotState.DUE)}
     assert published - done <= cut_off
-    assert_published_once(crew)
+    assert_published_once(crew, more_than=MANUAL)
     assert not [s for s in slots if s.state == SlotState.FAILED]
     assert_no_overlap(crew)
     planned = sorted(s.due for s in slots if s.trigger == "schedule")
