@@ -6,10 +6,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import structlog
 from sqlalchemy import text
 
@@ -112,8 +112,9 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield simulator.address()
 
 
-@pytest.fixture
-async def server(upstream: str, tmp_path: Path) -> AsyncIterator[Server]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    tmp_path = tmp_path_factory.mktemp("server")
     file = tmp_path / "universe.csv"
     file.write_text(UNIVERSE)
     settings: Settings = load(
@@ -176,6 +177,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("stage", STAGES)
 async def test_nothing_stays_behind(stage: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """What leaks leaks every time, so one failure that leaves nothing is enough; the first may warm something up, and is
