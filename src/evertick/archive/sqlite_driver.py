@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiosqlite
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_cursor
@@ -19,16 +19,15 @@ from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.util import await_only
 
 
-class _Done(NamedTuple):
-    """What a statement left behind."""
+class _Done:
+    """What a statement left behind. The thread holds it until the next visit, so its rows are taken out."""
 
-    rows: Sequence[Any]
-    description: Any
-    rowcount: int
-    lastrowid: int | None
+    __slots__ = ("description", "lastrowid", "rowcount", "rows")
 
-
-_NOTHING = _Done((), None, -1, None)
+    def __init__(
+        self, rows: Sequence[Any] = (), description: Any = None, rowcount: int = -1, lastrowid: int | None = None
+    ) -> None:
+        self.rows, self.description, self.rowcount, self.lastrowid = rows, description, rowcount, lastrowid
 
 
 class _Cursor(AsyncAdapt_dbapi_cursor):
@@ -38,7 +37,7 @@ class _Cursor(AsyncAdapt_dbapi_cursor):
         self._adapt_connection = adapt_connection
         self._connection = adapt_connection._connection
         self._rows = deque()
-        self._done = _NOTHING
+        self._done = _Done()
 
     @property
     def description(self) -> Any:
@@ -64,8 +63,7 @@ class _Cursor(AsyncAdapt_dbapi_cursor):
             self._done = await_only(connection.visit(_run, many, statement, parameters))
         except Exception as error:  # noqa: BLE001 - raised again, as SQLAlchemy expects it
             connection._handle_exception(error)
-        self._rows = deque(self._done.rows)
-        self._done = self._done._replace(rows=())
+        self._rows, self._done.rows = deque(self._done.rows), ()
 
     async def _async_soft_close(self) -> None:
         """Nothing is open: the cursor of SQLite was closed in the visit."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -118,5 +120,18 @@ async def test_a_look_is_one_visit_and_leaves_nothing_behind(url: str, visits: l
         with pytest.raises(SchemaMismatch):
             await engine.look(text("SELECT one FROM nowhere"))
         assert engine.connections() == 0
+    finally:
+        await engine.dispose()
+
+
+async def test_rows_are_not_held_by_the_thread_that_fetched_them(url: str) -> None:
+    engine = open_engine(url)
+    try:
+        many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4093) SELECT i FROM n"
+        count = len(await engine.look(text(many)))
+        await asyncio.sleep(0)  # what has woken this task holds the result until it sleeps again
+        gc.collect()  # as after every run
+        held = [type(one) for one in gc.get_objects() if isinstance(one, list) and len(one) == count]
+        assert (count, held) == (4093, [])
     finally:
         await engine.dispose()
