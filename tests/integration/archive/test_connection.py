@@ -200,7 +200,8 @@ async def test_writers_of_one_process_take_turns(archive: Archive) -> None:
         await add(archive.engine, f"modest{n}")
     stop.set()
     await running
-    assert busy <= 60
+    # PostgreSQL has no turns to take: there both go on at once, each as fast as the machine lets it
+    assert busy <= (60 if archive.engine.dialect.name == "sqlite" else 200)
 
 
 async def test_a_transaction_within_another_is_a_mistake_that_is_told(archive: Archive) -> None:
