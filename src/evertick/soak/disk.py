@@ -17,6 +17,7 @@ SIZE = 4 << 30
 ROOM = 16 << 10
 """Bytes that are left on a full disk."""
 FILE_ROOM = 64 << 10
+TRIES = 50
 
 
 class Disk:
@@ -48,9 +49,7 @@ class Disk:
 
     def fill(self) -> None:
         if self.way == "tmpfs":
-            held = os.statvfs(self.folder)
-            used = (held.f_blocks - held.f_bfree) * held.f_frsize
-            self._resize(used + ROOM)
+            self._shrink()
         elif self.pid:
             _, most = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (FILE_ROOM, most))
@@ -61,6 +60,17 @@ class Disk:
         elif self.pid:
             _, most = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (most, most))
+
+    def _shrink(self) -> None:
+        """A size below what is held is refused, and whoever writes may have gone on since it was asked: try again."""
+        for left in reversed(range(TRIES)):
+            held = os.statvfs(self.folder)
+            used = (held.f_blocks - held.f_bfree) * held.f_frsize
+            try:
+                return self._resize(used + ROOM)
+            except OSError:
+                if not left:
+                    raise
 
     def _resize(self, size: int) -> None:
         said = _mount("-o", f"remount,size={size}", str(self.folder))

@@ -59,6 +59,30 @@ def test_a_file_system_of_its_own_has_no_room_left(tmp_path: Path, writer: subpr
     assert list((tmp_path / "data").iterdir()) == []  # and it is gone
 
 
+GROWING = """
+import sys, time
+with open(sys.argv[1], "ab", buffering=0) as file:
+    print("begun", flush=True)
+    try:
+        while True:
+            for _ in range(20):
+                file.write(bytes(8192))
+            time.sleep(0.003)
+    except OSError as error:
+        print(error.errno, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_it_is_filled_though_somebody_writes_meanwhile(tmp_path: Path) -> None:
+    with Disk(tmp_path / "data", limits_files=False) as disk:
+        given = [sys.executable, "-c", GROWING, str(disk.folder / "a")]
+        with subprocess.Popen(given, stdout=subprocess.PIPE, text=True) as growing:
+            assert growing.stdout.readline() == "begun\n"
+            disk.fill()
+            assert growing.stdout.readline() == f"{errno.ENOSPC}\n"
+
+
 def refuse(*arguments: str) -> str:
     return "mount: only root can do that"
 
