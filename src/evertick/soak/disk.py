@@ -67,7 +67,8 @@ class Disk:
             held = os.statvfs(self.folder)
             used = (held.f_blocks - held.f_bfree) * held.f_frsize
             try:
-                return self._resize(used + ROOM)
+                self._resize(used + ROOM)
+                break
             except OSError:
                 if not left:
                     raise

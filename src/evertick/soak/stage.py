@@ -167,8 +167,11 @@ class Stage:
     async def renew(self) -> Status:
         """Let it restart in place: the same process id, port and orders; a fresh program. Raises `ServerEnded`."""
         self.starts += 1
+        ended = _counted(await self.look())
         async with asyncio.timeout(READY_WITHIN_S):
-            return await self._told({"do": "restart"})
+            fresh = await self._told({"do": "restart"})
+        self._earlier += ended
+        return fresh
 
     async def stop(self) -> int:
         """As SIGTERM does; returns the exit code."""
