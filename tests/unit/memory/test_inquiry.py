@@ -13,7 +13,7 @@ from evertick.memory.growth import Verdict
 from evertick.memory.inquiry import Inquiry
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-GROWING = Verdict("growing", "growing 3 MB a day", None)
+GROWING = Verdict("growing", "growing 30 MB a day", None, START + timedelta(days=5))
 
 
 class StepClock:
@@ -71,6 +71,12 @@ async def test_it_ends_by_itself_and_is_stored() -> None:
     one.start(runs=1)
     await done(one)
     assert len(store.saved) == 2
+
+
+@pytest.mark.parametrize("full_at", [None, START + timedelta(days=15)])
+async def test_growth_that_leaves_time_is_not_traced(full_at: datetime | None) -> None:
+    assert not await inquiry(Kept()).consider(Verdict("growing", "growing 0.5 MB a day", None, full_at))
+    assert await inquiry(Kept()).consider(Verdict("growing", "growing 9 MB a day", None, START + timedelta(days=13)))
 
 
 async def test_growth_begins_one_and_then_ever_more_seldom_another() -> None:
