@@ -113,7 +113,7 @@ async def test_a_delay_keeps_the_order_also_through_its_end() -> None:
         proxy.delay(0.05)
         began = loop.time()
         assert await said(streams, b"12") == b"12"
-        assert loop.time() - began >= 0.1  # there and back
+        assert loop.time() - began >= 0.09  # there and back, less what a loop that counts milliseconds rounds away
         proxy.delay(60)
         answer = asyncio.create_task(said(streams, b"34"))
         _, waiting = await asyncio.wait((answer,), timeout=0.1)
