@@ -1,7 +1,7 @@
 """Asks who leaks: on demand, and by itself when growth was found, never two at once and by itself ever more seldom.
 
 On CPython before 3.13 tracemalloc forgets to free what it wrote down of every line when it stops: 100 to 250 KB a session, for
-as long as the process lives, and what it held meanwhile leaves gaps between what lives on: one to two megabytes of RSS. A
+as long as the process lives, and what it held meanwhile leaves gaps between what lives on: up to two megabytes of RSS. A
 server that asks every day why it grows would grow by that. So it asks by itself only where the limit comes near.
 """
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from evertick.memory.gauge import Allocator
 
 TRIM_ABOVE = 1 << 20
-"""Bytes that malloc may keep for reuse before a release gives them back. With 4 MiB a server held 2 MiB more for ever, and a
+"""Bytes that malloc may keep for reuse before a release gives them back. With 4 MiB a server held up to 2 MiB more, and a
 soak took as much processor time."""
 
 

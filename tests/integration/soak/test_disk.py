@@ -51,7 +51,7 @@ def filled_and_emptied(disk: Disk, writer: subprocess.Popen[str], full: int) -> 
     assert write(writer, disk.folder / "a") == "well"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts: run it as root")
 def test_a_file_system_of_its_own_has_no_room_left(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
     with Disk(tmp_path / "data", limits_files=False) as disk:
         assert disk.way == "tmpfs"
@@ -73,7 +73,7 @@ with open(sys.argv[1], "ab", buffering=0) as file:
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts: run it as root")
 def test_it_is_filled_though_somebody_writes_meanwhile(tmp_path: Path) -> None:
     with Disk(tmp_path / "data", limits_files=False) as disk:
         given = [sys.executable, "-c", GROWING, str(disk.folder / "a")]
