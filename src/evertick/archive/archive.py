@@ -45,6 +45,10 @@ class Archive:
         """Connections of the pool that are checked out now."""
         return self.engine.connections()
 
+    async def close_idle(self) -> None:
+        """Close pooled connections after much went through them: see `Engine.close_idle`."""
+        await self.engine.close_idle()
+
     async def ping(self) -> None:
         """One round trip to the database. Raises `ArchiveError`."""
         async with self.engine.connect() as connection:

@@ -165,6 +165,25 @@ class Engine:
         """Connections that are checked out now."""
         return int(self.sync_engine.pool.checkedout())  # type: ignore[attr-defined]
 
+    async def close_idle(self) -> None:
+        """Close the connections that nobody uses now; whoever needs one next opens it anew. Does not fail.
+
+        libpq keeps for each a buffer as large as the largest message that it sent or got, and never gives it back. SQLite's
+        connections have nothing of the kind, and stay.
+        """
+        if self._sqlite:
+            return
+        pool: Any = self.sync_engine.pool
+        idle: list[SyncConnection] = []
+        try:
+            with suppress(Exception):  # a database that went away has closed them itself
+                for _ in range(pool.checkedin()):
+                    idle.append(await self.spawn(self.sync_engine.connect, undo=_give_back))
+        finally:
+            for sync in idle:
+                await to_the_end(greenlet_spawn(_throw_away, sync))
+                await to_the_end(greenlet_spawn(_give_back, sync))
+
     async def dispose(self) -> None:
         await to_the_end(greenlet_spawn(self.sync_engine.dispose))
 

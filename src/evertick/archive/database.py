@@ -100,7 +100,8 @@ def open_engine(url: str) -> Engine:
         options = {
             "pool_size": POSTGRES_CONNECTIONS,
             "pool_pre_ping": True,
-            "connect_args": _postgres_arguments(parsed),
+            "pool_use_lifo": True,
+            "connect_args": _postgres_arguments(parsed) | {"cursor_factory": _binary_cursor()},
         }
         driver = "postgresql+psycopg_async"
     sync = create_engine(
@@ -171,6 +172,19 @@ def _postgres_arguments(parsed: URL) -> dict[str, Any]:
         "options": f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={held_ms}",
     }
     return {name: value for name, value in defaults.items() if name not in given}
+
+
+def _binary_cursor() -> type[Any]:
+    """A cursor that asks for binary results: as text, the pieces of a report would come in twice as many bytes (hex)."""
+    from psycopg import AsyncCursor
+    from psycopg.pq import Format
+
+    class BinaryCursor(AsyncCursor[Any]):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
+            self.format = Format.BINARY
+
+    return BinaryCursor
 
 
 def _tune(engine: SyncEngine) -> None:

@@ -23,7 +23,7 @@ REST_S = 5_400.0
 """Of the end of the soak, in which nothing new is begun: the last fault is to be recovered from."""
 ZONE = "Europe/Berlin"
 LEASE_S = 3.0
-MAX_RUN_S = 20.0
+MAX_RUN_S = 12.0
 SETTINGS: Mapping[str, Any] = {
     "lease": LEASE_S,
     "job_max_run": MAX_RUN_S,

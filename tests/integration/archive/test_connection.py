@@ -7,14 +7,14 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from evertick.archive import Archive
-from evertick.archive.connection import Engine
+from evertick.archive.connection import Connection, Engine
 from evertick.archive.database import open_engine
 from evertick.archive.tables import schedules
 
@@ -224,3 +224,40 @@ async def test_a_writer_that_waits_for_its_turn_can_be_cancelled(archive: Archiv
             assert waiting.cancelled()
     await asyncio.gather(waiting, return_exceptions=True)
     await add(archive.engine, "after")
+
+
+async def test_idle_connections_are_closed_and_those_in_use_stay(archive: Archive) -> None:
+    """Of PostgreSQL. What a driver keeps for each would else stay as large as the largest message; SQLite keeps nothing."""
+    engine = archive.engine
+    pool: Any = engine.sync_engine.pool
+    postgres = engine.dialect.name == "postgresql"
+    async with engine.connect() as used:
+        mine = await backend(used) if postgres else 0
+        async with engine.connect() as a, engine.connect() as b:
+            idle = [await backend(one) for one in (a, b)] if postgres else []
+        await engine.close_idle()
+        if not postgres:
+            assert pool.checkedin() == 2
+        else:
+            assert await backend(used) == mine
+            async with engine.connect() as a, engine.connect() as b:
+                assert not {await backend(one) for one in (a, b)} & set(idle)
+    await add(engine, "a")
+    assert await count(engine) == 1
+
+
+async def backend(connection: Connection) -> int:
+    return int(await connection.scalar(select(func.pg_backend_pid())))
+
+
+async def test_postgresql_answers_in_binary(archive: Archive) -> None:
+    """As text the pieces of a report would be twice as long on their way, and in the buffers at its ends."""
+    if archive.engine.dialect.name != "postgresql":
+        return
+    async with archive.engine.connect() as connection:
+        raw = connection.sync_connection.connection.driver_connection
+        assert raw is not None
+        async with raw.cursor() as cursor:
+            await cursor.execute("SELECT %s::bytea", (bytes(range(256)),))
+            assert cursor.pgresult.fformat(0) == 1
+            assert await cursor.fetchone() == (bytes(range(256)),)
