@@ -129,7 +129,7 @@ async def served(folder: Path, upstream: str, chosen: argparse.Namespace) -> dic
         began = time.monotonic()
         course, outcomes = await runs(server, chosen)
         after = server.keeper.gauge.sample()
-        receipts = await server.archive.receipts.figures(server.watch.started)
+        receipts = [r async for r in server.archive.receipts.figures(server.watch.started)]
     alone = [r for r in receipts if not r.overlapped and r.retained is not None]
     of = lambda job: [r.retained or 0 for r in alone if r.job == job]  # noqa: E731
     per_run = trend([Point(float(n), value) for n, value in course], warm_up_s=0)

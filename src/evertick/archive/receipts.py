@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Collection
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ _FIELDS = tuple(field.name for field in fields(Receipt))
 _COLUMNS = [receipts.c[name] for name in _FIELDS]
 _STEP = 500
 """Rows deleted by one transaction."""
+_BATCH = 256
+"""Rows read by one statement."""
 
 
 class ReceiptStore:
@@ -49,21 +52,33 @@ class ReceiptStore:
             [_receipt(row) for row in rows[:limit]], cursors.encode(last.started, last.id) if last is not None else None
         )
 
-    async def figures(self, since: datetime) -> list[RunFigures]:
-        """What the runs since then did to memory, oldest first: about 150 bytes each."""
+    async def figures(self, since: datetime, jobs: Collection[str] = ()) -> AsyncIterator[RunFigures]:
+        """What the runs since then did to memory, oldest first; of these jobs alone, if any are named.
+
+        Read a few hundred at a time, and no connection is held between two: of two weeks they would be 10 MB.
+        """
         c = receipts.c
         query = (
             select(
-                c.started, c.job, c.component, c.heap_after - c.heap_before, c.peak_rss - c.rss_before, c.fds_delta,
+                c.id, c.started, c.job, c.component, c.heap_after - c.heap_before, c.peak_rss - c.rss_before, c.fds_delta,
                 c.connections_delta, c.overlapped, c.outcome == str(Outcome.OK), c.heap_before, c.pid,
             )
             .where(c.started >= since)
-            .order_by(c.started)
+            .order_by(c.started, c.id)
+            .limit(_BATCH)
         )  # fmt: skip
-        async with self._engine.connect() as connection:
-            rows = [tuple(row) for row in await connection.execute(query)]
-        names = [field.name for field in fields(RunFigures)]
-        return [RunFigures(**dict(zip(names, (*row[:8], bool(row[8]), *row[9:]), strict=True))) for row in rows]
+        if jobs:
+            query = query.where(c.job.in_(sorted(jobs)))
+        rows = await self._engine.look(query)
+        while rows:
+            for row in rows:
+                measured: list[Any] = [*row[1:]]
+                measured[8] = bool(measured[8])
+                yield RunFigures(*measured)
+            if len(rows) < _BATCH:
+                return
+            behind = tuple_(literal(row.started, c.started.type), literal(row.id))
+            rows = await self._engine.look(query.where(tuple_(c.started, c.id) > behind))
 
     async def prune(self, keep: int, older_than: datetime) -> int:
         """Delete receipts beyond the newest ``keep`` and those started before ``older_than``. Returns how many."""

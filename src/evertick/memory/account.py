@@ -1,10 +1,16 @@
-"""The account of a server's memory: its timeline, what each component keeps, and the verdict. Reads, and never measures."""
+"""The account of a server's memory: its timeline, what each component keeps, and the verdict. Reads, and never measures.
+
+Two weeks are ten thousand runs and two thousand samples. They pass through one by one, and what is kept of them are arrays of
+numbers: an account of memory that itself took ten megabytes would raise what it tells of, for as long as the process lives.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from statistics import median
 from typing import Any, Literal, NamedTuple, Protocol
@@ -48,13 +54,15 @@ COMPONENTS: Mapping[str, str] = {
 
 
 class Timeline(Protocol):
-    async def samples(
+    def samples(
         self, since: datetime, until: datetime, step_s: int, process: str | None = None
-    ) -> Sequence[MemorySample]: ...
+    ) -> AsyncIterator[MemorySample]: ...
+
+    async def counts(self, since: datetime, until: datetime, step_s: int) -> Mapping[str, int]: ...
 
 
 class Runs(Protocol):
-    async def figures(self, since: datetime) -> Sequence[RunFigures]: ...
+    def figures(self, since: datetime, jobs: Collection[str] = ()) -> AsyncIterator[RunFigures]: ...
 
 
 class Mark(NamedTuple):
@@ -135,32 +143,43 @@ class Account:
         step = 10 if span <= HOUR else 60 if span <= DAY else 600
         until = self._clock.now()
         since = until - span
-        stored = await self._timeline.samples(since, until + timedelta(seconds=1), step)
-        samples = sorted({(s.at, s.process): s for s in (*stored, *self._unstored(step, since))}.items())
-        figures = await self._runs.figures(since)
-        marks = [*_starts(since, [s for _, s in samples]), *_runs(figures, span)]
-        return Course(since, until, step, _drawn([s for _, s in samples]), sorted(marks))
+        within = since, until + timedelta(seconds=1), step
+        newest = {(s.at, s.process): s for s in self._unstored(step, since)}
+        drawn = _Drawn(await self._timeline.counts(*within))
+        async for sample in self._timeline.samples(*within):
+            if (sample.at, sample.process) not in newest:
+                drawn.add(sample)
+        for sample in newest.values():
+            drawn.add(sample)
+        kinds = {"report": "report"} | ({"refresh_indices": "refresh"} if span <= DAY else {})
+        marks = _starts(since, drawn.processes())
+        async for run in self._runs.figures(since, kinds):
+            marks.append(Mark(run.started, kinds[run.job]))
+        return Course(since, until, step, drawn.samples(), sorted(marks))
 
     async def statement(self) -> Statement:
         """The verdict, over two weeks where there are as many, else over the last day."""
         now = self._clock.now()
-        samples = await self._timeline.samples(now - _TWO_WEEKS, now, 600)
-        if not samples or now - samples[0].at < 2 * DAY:
-            samples = await self._timeline.samples(now - DAY, now, 60)
-        seen = sum(_spans(samples).values())
-        figures = await self._runs.figures(now - _TWO_WEEKS)
-        drift = drifts(figures)
+        levels = await self._levels(now - _TWO_WEEKS, now, 600)
+        if not levels or now.timestamp() - levels[0].at < 2 * DAY.total_seconds():
+            levels = await self._levels(now - DAY, now, 60)
+        seen = sum(_spans(levels).values())
+        drift, tallies = Drifts(), {name: _Tally() for name in COMPONENTS}
+        async for run in self._runs.figures(now - _TWO_WEEKS):
+            drift.add(run)
+            if run.component in tallies and run.started >= now - DAY:
+                tallies[run.component].add(run)
         components = []
         for name in COMPONENTS:
-            components.append(_component(name, figures, drift[name], now - DAY))
-            await asyncio.sleep(0)  # two weeks of runs are some milliseconds of work each: others get their turn
+            components.append(tallies[name].component(name, drift.of(name)))
+            await asyncio.sleep(0)  # some milliseconds of work each: others get their turn
         budget = self._watch.budget
         most = _most(components)
 
         def judged(name: str, bound: float) -> Verdict:
-            points = [
-                Point(s.at.timestamp(), value, s.process) for s in samples if (value := getattr(s, name)) is not None
-            ]
+            points = (
+                Point(level.at, value, level.process) for level in levels if (value := getattr(level, name)) is not None
+            )
             return verdict(
                 trend(points), bound=bound, now=now, seen_s=seen, used=budget.rss, limit=budget.limit, component=most,
                 zone=self._zone,
@@ -169,7 +188,14 @@ class Account:
         heap = judged("heap", HEAP_BOUND)
         await asyncio.sleep(0)
         rss = judged("rss", RSS_BOUND)
-        return Statement(now, _both(heap, rss), heap, rss, components, _rows(components, figures, heap, samples, now))
+        return Statement(now, _both(heap, rss), heap, rss, components, _rows(components, heap, levels))
+
+    async def _levels(self, since: datetime, until: datetime, step_s: int) -> list[_Level]:
+        names: dict[str, str] = {}  # each process's name once
+        return [
+            _Level(names.setdefault(s.process, s.process), s.at.timestamp(), s.rss, s.heap, s.connections)
+            async for s in self._timeline.samples(since, until, step_s)
+        ]
 
     def _unstored(self, step_s: int, since: datetime) -> list[MemorySample]:
         recent = [s for s in self._watch.recent if s.at >= since]
@@ -194,7 +220,15 @@ def _most(components: Iterable[Component]) -> str | None:
 
 
 def drifts(figures: Iterable[RunFigures], warm_up_s: float = WARM_UP_S) -> dict[str, list[tuple[float, float]]]:
-    """By component (when, bytes): how much higher the heap was when the next run of the process began.
+    """`Drifts` of runs that are all at hand."""
+    found = Drifts(warm_up_s)
+    for run in figures:
+        found.add(run)
+    return {name: [*found.of(name)] for name in COMPONENTS}
+
+
+class Drifts:
+    """By component (when, bytes): how much higher the heap was when the next run of the process began. Runs in their order.
 
     So what is given back after a run counts. Where the same job often runs twice in a row, only such pairs are taken, scaled to
     all of its runs: two moments of the same kind are compared, with the same readers' connections open and the same copies made
@@ -202,65 +236,108 @@ def drifts(figures: Iterable[RunFigures], warm_up_s: float = WARM_UP_S) -> dict[
     among refreshes), what happens between two runs is told of the first of them. Runs that overlapped are left out, and so is
     the warm-up of a process. The save of a report is a part of its run: it is told what it kept itself.
     """
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPONENTS}
-    alike: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPONENTS}
-    first: dict[int, datetime] = {}
-    last: dict[int, RunFigures] = {}
-    for run in figures:
+
+    def __init__(self, warm_up_s: float = WARM_UP_S) -> None:
+        self._warm_up_s = warm_up_s
+        self._first: dict[int, datetime] = {}
+        self._last: dict[int, RunFigures] = {}
+        self._all: dict[str, _Pairs] = defaultdict(_Pairs)
+        self._alike: dict[str, _Pairs] = defaultdict(_Pairs)
+
+    def add(self, run: RunFigures) -> None:
         if run.component == "save":
             if not run.overlapped and run.retained is not None:
-                found["save"].append((run.started.timestamp(), float(run.retained)))
-            continue
-        before, last[run.pid] = last.get(run.pid), run
-        began = first.setdefault(run.pid, run.started)
-        if before is None or before.overlapped or run.overlapped or before.component not in found:
-            continue
+                self._all["save"].add(run.started, run.retained)
+            return
+        before = self._last.get(run.pid)
+        self._last[run.pid] = run
+        began = self._first.setdefault(run.pid, run.started)
+        if before is None or before.overlapped or run.overlapped or before.component not in COMPONENTS:
+            return
         if run.heap_before is None or before.heap_before is None:
-            continue
-        if (before.started - began).total_seconds() >= warm_up_s:
-            one = (before.started.timestamp(), float(run.heap_before - before.heap_before))
-            found[before.component].append(one)
+            return
+        if (before.started - began).total_seconds() >= self._warm_up_s:
+            rise = run.heap_before - before.heap_before
+            self._all[before.component].add(before.started, rise)
             if run.job == before.job:
-                alike[before.component].append(one)
-    for name, pairs in alike.items():
-        if len(pairs) >= max(_ALIKE, len(found[name]) * _ALIKE_SHARE):
-            share = len(found[name]) / len(pairs)
-            found[name] = [(at, value * share) for at, value in pairs]
-    return found
+                self._alike[before.component].add(before.started, rise)
+
+    def of(self, component: str) -> Iterator[tuple[float, float]]:
+        found, alike = self._all[component], self._alike[component]
+        if len(alike.at) < max(_ALIKE, len(found.at) * _ALIKE_SHARE):
+            return zip(found.at, found.by, strict=True)
+        share = len(found.at) / len(alike.at)
+        return ((at, by * share) for at, by in zip(alike.at, alike.by, strict=True))
 
 
-def _component(
-    name: str, figures: Sequence[RunFigures], drift: Sequence[tuple[float, float]], since: datetime
-) -> Component:
-    mine = [f for f in figures if f.component == name]
-    alone = [f for f in mine if not f.overlapped and f.retained is not None]
-    lately = [f for f in alone if f.started >= since]
-    peaks = [f.over_steady for f in lately if f.over_steady is not None]
-    return Component(
-        name=name,
-        title=COMPONENTS[name],
-        runs=sum(f.started >= since for f in mine),
-        measured=len(lately),
-        kept=_middle([f.retained for f in lately if f.retained is not None]),
-        per_day=kept(drift),
-        peak=_middle(peaks),
-        connections=sum(f.connections or 0 for f in lately),
-        descriptors=sum(f.fds or 0 for f in lately),
-    )
+class _Pairs:
+    __slots__ = ("at", "by")
+
+    def __init__(self) -> None:
+        self.at, self.by = array("d"), array("d")
+
+    def add(self, at: datetime, by: float) -> None:
+        self.at.append(at.timestamp())
+        self.by.append(by)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The runs of one component within the last day."""
+
+    runs: int = 0
+    alone: int = 0
+    retained: array[int] = field(default_factory=lambda: array("q"))
+    peaks: array[int] = field(default_factory=lambda: array("q"))
+    connections: int = 0
+    fds: int = 0
+
+    def add(self, run: RunFigures) -> None:
+        self.runs += 1
+        if run.overlapped or run.retained is None:
+            return
+        self.alone += 1
+        self.retained.append(run.retained)
+        if run.over_steady is not None:
+            self.peaks.append(run.over_steady)
+        self.connections += run.connections or 0
+        self.fds += run.fds or 0
+
+    def component(self, name: str, drift: Iterable[tuple[float, float]]) -> Component:
+        return Component(
+            name=name,
+            title=COMPONENTS[name],
+            runs=self.runs,
+            measured=self.alone,
+            kept=_middle(self.retained),
+            per_day=kept(drift),
+            peak=_middle(self.peaks),
+            connections=self.connections,
+            descriptors=self.fds,
+        )
+
+
+class _Level(NamedTuple):
+    """What a verdict wants of a sample."""
+
+    process: str
+    at: float
+    """Seconds since 1970."""
+    rss: int | None
+    heap: int | None
+    connections: int | None
 
 
 def _rows(
     components: Sequence[Component],
-    figures: Sequence[RunFigures],
     heap: Verdict,
-    samples: Sequence[MemorySample],
-    now: datetime,
+    levels: Sequence[_Level],
 ) -> list[Row]:
     """The table of the flow diagrams. What was promised is theirs, the aims are those of docs/explanation/memory.md."""
     by_name = {c.name: c for c in components}
     indices, save, auto = by_name["indices"], by_name["save"], by_name["auto_report"]
-    levels = [s.rss for s in samples if s.rss is not None]
-    steady = _middle(levels) if samples and sum(_spans(samples).values()) > 0 else None
+    known = [level.rss for level in levels if level.rss is not None]
+    steady = _middle(known) if levels and sum(_spans(levels).values()) > 0 else None
     seen = heap.trend is not None and heap.trend.span_s >= EARLY_S
 
     def row(what: str, before: str, after: str, aim: str, found: float | None, unit: Any, bound: float) -> Row:
@@ -274,7 +351,7 @@ def _rows(
     return [
         row(
             "Connections leaked in 24 h", "about 480", "0", "0",
-            _more_open(samples), "count", 0,
+            _more_open(levels), "count", 0,
         ),
         row("Kept per report", "about 7 MB", "about 100 KB", "1 KB at most", save.kept, "bytes", KB),
         daily(
@@ -290,54 +367,64 @@ def _rows(
     ]  # fmt: skip
 
 
-def _more_open(samples: Sequence[MemorySample]) -> int | None:
+def _more_open(levels: Sequence[_Level]) -> int | None:
     """How many pool connections the newest process holds more than when it had warmed up; ``None``: too early.
 
     Receipts would count it wrongly: a run may find one under way that belongs to its neighbour, and leave without it.
     """
-    newest = samples[-1].process if samples else ""
-    mine = [s for s in samples if s.process == newest and s.connections is not None]
-    warm = [s.connections or 0 for s in mine if (s.at - mine[0].at).total_seconds() >= WARM_UP_S]
+    newest = levels[-1].process if levels else ""
+    mine = [level for level in levels if level.process == newest and level.connections is not None]
+    warm = [level.connections or 0 for level in mine if level.at - mine[0].at >= WARM_UP_S]
     if len(warm) < 2 * _FEW:
         return None
     return max(0, int(median(warm[-_FEW:]) - median(warm[:_FEW])))
 
 
-def _starts(since: datetime, samples: Iterable[MemorySample]) -> list[Mark]:
+def _starts(since: datetime, processes: Iterable[str]) -> list[Mark]:
     """Where a process begins whose beginning lies in the span: its name tells when it started."""
     marks = []
-    for process in {s.process for s in samples}:
+    for process in processes:
         stamp = process.rpartition("/")[2]
         if stamp.isdigit() and int(stamp) >= since.timestamp():
             marks.append(Mark(datetime.fromtimestamp(int(stamp), since.tzinfo), "restart"))
     return marks
 
 
-def _runs(figures: Iterable[RunFigures], span: timedelta) -> list[Mark]:
-    kinds = {"report": "report"} | ({"refresh_indices": "refresh"} if span <= DAY else {})
-    return [Mark(f.started, kinds[f.job]) for f in figures if f.job in kinds]
+class _Drawn:
+    """At most about `DRAWN` samples of each process: neighbours are merged as they come. ``counts``: how many will."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._share = {process: max(1, -(-count // DRAWN)) for process, count in counts.items()}
+        self._open: dict[str, list[MemorySample]] = defaultdict(list)
+        self._done: list[MemorySample] = []
+
+    def add(self, sample: MemorySample) -> None:
+        waiting = self._open[sample.process]
+        waiting.append(sample)
+        if len(waiting) >= self._share.get(sample.process, 1):
+            self._close(waiting)
+
+    def _close(self, waiting: list[MemorySample]) -> None:
+        self._done.append(waiting[0] if len(waiting) == 1 else merged(waiting, waiting[0].step_s))
+        waiting.clear()
+
+    def processes(self) -> Collection[str]:
+        return self._open.keys()
+
+    def samples(self) -> list[MemorySample]:
+        for waiting in self._open.values():
+            if waiting:
+                self._close(waiting)
+        return sorted(self._done, key=lambda s: (s.at, s.process))
 
 
-def _drawn(samples: Sequence[MemorySample]) -> list[MemorySample]:
-    processes: dict[str, list[MemorySample]] = {}
-    for sample in samples:
-        processes.setdefault(sample.process, []).append(sample)
-    drawn = []
-    for mine in processes.values():
-        share = max(1, -(-len(mine) // DRAWN))
-        drawn += mine if share == 1 else [
-            merged(mine[n : n + share], mine[n].step_s) for n in range(0, len(mine), share)
-        ]  # fmt: skip
-    return sorted(drawn, key=lambda s: (s.at, s.process))
-
-
-def _spans(samples: Sequence[MemorySample]) -> dict[str, float]:
+def _spans(levels: Sequence[_Level]) -> dict[str, float]:
     """Seconds measured of each process, its warm-up left out."""
-    ends: dict[str, tuple[datetime, datetime]] = {}
-    for s in samples:
-        first, _ = ends.get(s.process, (s.at, s.at))
-        ends[s.process] = (first, s.at)
-    return {name: max(0.0, (b - a).total_seconds() - WARM_UP_S) for name, (a, b) in ends.items()}
+    ends: dict[str, tuple[float, float]] = {}
+    for level in levels:
+        first, _ = ends.get(level.process, (level.at, level.at))
+        ends[level.process] = (first, level.at)
+    return {name: max(0.0, b - a - WARM_UP_S) for name, (a, b) in ends.items()}
 
 
 def _middle(values: Sequence[int]) -> int | None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
 from math import ceil, inf, sqrt
-from statistics import median
+from statistics import median, median_low
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -33,8 +33,10 @@ WARM_UP_S = 900.0
 """Left out at the beginning of each process: first requests, first report, caches that fill."""
 EARLY_S = 3600.0
 """Of measured time after the warm-up; with less nothing is said."""
-POINTS = 240
-"""A timeline is thinned to so many medians: what it costs is their square."""
+POINTS = 160
+"""A timeline is thinned to so many medians: what it costs is their square, in time and in memory."""
+SUMS = 112
+"""And the runs of a component to so many sums."""
 _FEWEST = 12
 _DAY = 86_400.0
 _HOUR = 3600.0
@@ -96,7 +98,7 @@ def trend(points: Iterable[Point], *, warm_up_s: float = WARM_UP_S) -> Trend | N
     slopes = _slopes(pieces)
     if sum(map(len, pieces)) < _FEWEST or not slopes:
         return None
-    middle = median(slopes)
+    middle = _middle(slopes)
     inflation = _inflation(pieces, middle)
     variance = sum(n * (n - 1) * (2 * n + 5) / 18 for n in map(len, pieces)) * inflation
     # With few independent points the normal quantile is too narrow; Student's at n − 2 degrees, to its first two terms.
@@ -107,16 +109,27 @@ def trend(points: Iterable[Point], *, warm_up_s: float = WARM_UP_S) -> Trend | N
 
 
 def kept(retained: Iterable[tuple[float, float]]) -> Trend | None:
-    """The growth of one component: (when, bytes kept) of its runs. Those that come less than hourly are summed over longer."""
-    runs = sorted(retained)
-    if len(runs) < _FEWEST // 2:
-        return None
-    width = _HOUR * max(1, ceil((runs[-1][0] - runs[0][0]) / (len(runs) - 1) / _HOUR))
+    """The growth of one component: (when, bytes kept) of its runs, of the last two weeks of them.
+
+    Summed for every hour; over longer where they come less than hourly, and where the hours would be more than `SUMS`.
+    """
     hours: dict[int, float] = defaultdict(float)
-    for at, value in runs:
-        hours[int(at // width)] += value
-    sums = [hours.get(hour, 0.0) for hour in range(min(hours), max(hours) + 1)][-24 * 14 :]
-    if len(sums) > 2:  # the first hour warmed up, and the last one is not over
+    runs, first, last = 0, inf, -inf
+    for at, value in retained:
+        hours[int(at // _HOUR)] += value
+        runs, first, last = runs + 1, min(first, at), max(last, at)
+    if runs < _FEWEST // 2:
+        return None
+    spaced = max(1, ceil((last - first) / (runs - 1) / _HOUR))
+    newest = max(hours)
+    oldest = max(min(hours), newest - 24 * 14 * spaced + 1)
+    width = spaced * ceil((newest - oldest + 1) / spaced / SUMS)
+    spans: dict[int, float] = defaultdict(float)
+    for hour, value in hours.items():
+        if hour >= oldest:
+            spans[hour // width] += value
+    sums = [spans.get(span, 0.0) for span in range(oldest // width, newest // width + 1)]
+    if len(sums) > 2:  # the first one warmed up, and the last one is not over
         sums = sums[1:-1] or sums
     n = len(sums)
     if n < 6:
@@ -124,8 +137,8 @@ def kept(retained: Iterable[tuple[float, float]]) -> Trend | None:
     walsh = array("d", sorted((a + b) / 2 for i, a in enumerate(sums) for b in sums[i:]))
     reach = _Z * sqrt(n * (n + 1) * (2 * n + 1) / 24)
     low, high = _at(walsh, len(walsh) / 2 - reach), _at(walsh, len(walsh) / 2 + reach)
-    a_day = _DAY / width
-    return Trend(median(walsh) * a_day, low * a_day, high * a_day, n * width, n)
+    a_day = _DAY / (width * _HOUR)
+    return Trend(_middle(walsh) * a_day, low * a_day, high * a_day, n * width * _HOUR, n)
 
 
 def verdict(
@@ -188,11 +201,14 @@ def _warm(run: list[Point], warm_up_s: float) -> list[Point]:
 
 
 def _thinned(run: Sequence[Point], width: float) -> list[Point]:
-    """The median of every span of ``width`` seconds that has points, at the median of their times."""
+    """The median of every span of ``width`` seconds that has points, at the median of their times.
+
+    The lower of two in the middle, so that a step within a span stays one step.
+    """
     spans: dict[int, list[Point]] = defaultdict(list)
     for point in run:
         spans[int((point.at - run[0].at) // width)].append(point)
-    return [Point(median(p.at for p in span), median(p.value for p in span)) for span in spans.values()]
+    return [Point(median(p.at for p in span), median_low(p.value for p in span)) for span in spans.values()]
 
 
 def _divided(runs: Sequence[list[Point]]) -> tuple[list[list[Point]], tuple[Step, ...]]:
@@ -244,6 +260,12 @@ def _inflation(pieces: Sequence[Sequence[Point]], slope: float) -> float:
     rho += (1 + 3 * max(rho, 0.0)) / count * len(pieces)  # the estimate is too small by so much (Kendall, 1954)
     rho = min(max(rho, 0.0), 0.98)
     return (1 + rho) / (1 - rho)
+
+
+def _middle(ordered: array[float]) -> float:
+    """Their median; `statistics.median` would make a list of them, which is four times as large."""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _at(values: array[float], place: float) -> float:

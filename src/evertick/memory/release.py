@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import traceback
 from types import TracebackType
 from typing import NamedTuple
@@ -42,6 +43,7 @@ def release(allocator: Allocator, *, lasting: bool = False) -> Released:
     the life of a process, never after every run: what is in a cycle then, and dropped later, would not be freed.
     """
     before = allocator.heap()
+    linecache.clearcache()  # the whole source of every file in a traceback that was logged, and of every route (FastAPI)
     gc.collect()
     if lasting and gc.get_freeze_count():
         gc.freeze()

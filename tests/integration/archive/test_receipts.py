@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from evertick.archive import Archive
 from evertick.archive import cursor as cursors
+from evertick.archive.tables import receipts
 from evertick.errors import BadCursor
 from evertick.model import Outcome, Receipt, RunFigures
 
@@ -62,13 +65,25 @@ async def test_figures_of_the_runs_since_a_time_oldest_first(archive: Archive) -
     await archive.receipts.add(receipt(9, outcome=Outcome.FAILED))
     await archive.receipts.add(replace(receipt(5), heap_after=None, peak_rss=None, fds_delta=None, overlapped=True))
     await archive.receipts.add(receipt(1))
-    unknown, failed = await archive.receipts.figures(START + timedelta(minutes=2))
+    unknown, failed = [r async for r in archive.receipts.figures(START + timedelta(minutes=2))]
     assert unknown == RunFigures(
         START + timedelta(minutes=5), "refresh_indices", "indices", None, None, None, 0, True, True, 8_000_000_000, 4242
     )
     assert (failed.retained, failed.over_steady, failed.fds, failed.overlapped, failed.ok) == (
         300, 2 << 20, 0, False, False,
     )  # fmt: skip
+
+
+async def test_figures_of_many_runs_come_each_once_and_of_the_jobs_that_were_named(archive: Archive) -> None:
+    """They are read a few hundred at a time; some began in the same instant."""
+    times = [n // 3 for n in range(600)]
+    async with archive.engine.begin() as connection:
+        rows = [receipt(m, job="report" if n % 5 == 0 else "refresh_indices") for n, m in enumerate(times)]
+        await connection.execute(insert(receipts), [{f.name: getattr(r, f.name) for f in fields(r)} for r in rows])
+    found = [r.started async for r in archive.receipts.figures(START)]
+    assert found == sorted(START + timedelta(minutes=m) for m in times)
+    named = [r.job async for r in archive.receipts.figures(START, ("report",))]
+    assert named == ["report"] * 120
 
 
 async def test_of_one_job(archive: Archive) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from evertick.archive import Archive
 from evertick.model import MemorySample, WebReceipt
@@ -9,6 +10,10 @@ from evertick.model import MemorySample, WebReceipt
 from .conftest import START
 
 MB = 1 << 20
+
+
+async def samples(archive: Archive, *within: Any) -> list[MemorySample]:
+    return [sample async for sample in archive.timeline.samples(*within)]
 
 
 def sample(seconds: float, step_s: int = 10, process: str = "a") -> MemorySample:
@@ -32,18 +37,25 @@ async def test_samples_come_back_as_they_went_in_oldest_first(archive: Archive) 
     )
     given = [sample(0), sample(0, process="b"), sample(10), unknown]
     await archive.timeline.add(list(reversed(given)))
-    assert await archive.timeline.samples(START, START + timedelta(hours=1), 10) == given
-    assert await archive.timeline.samples(START, START + timedelta(hours=1), 10, "b") == given[1:2]
-    assert await archive.timeline.samples(START, START + timedelta(hours=1), 60) == []
-    assert await archive.timeline.samples(START + timedelta(seconds=10), START + timedelta(seconds=20), 10) == [
-        given[2]
-    ]
+    assert await samples(archive, START, START + timedelta(hours=1), 10) == given
+    assert await samples(archive, START, START + timedelta(hours=1), 10, "b") == given[1:2]
+    assert await samples(archive, START, START + timedelta(hours=1), 60) == []
+    assert await samples(archive, START + timedelta(seconds=10), START + timedelta(seconds=20), 10) == [given[2]]
+
+
+async def test_many_samples_come_each_once_and_are_counted_by_process(archive: Archive) -> None:
+    """They are read a few hundred at a time; two processes look in the same second."""
+    given = [sample(10 * n, process=process) for n in range(300) for process in ("a", "b")]
+    await archive.timeline.add([*given, sample(10 * 300, process="a")])
+    day = START, START + timedelta(days=1), 10
+    assert await samples(archive, START, START + timedelta(seconds=3000), 10) == given
+    assert await archive.timeline.counts(*day) == {"a": 301, "b": 300}
 
 
 async def test_a_sample_that_is_there_stays_as_it_is(archive: Archive) -> None:
     await archive.timeline.add([sample(0)], [receipt(0)])
     await archive.timeline.add([replace(sample(0), rss=1), sample(10)], [replace(receipt(0), requests=99)])
-    found = await archive.timeline.samples(START, START + timedelta(hours=1), 10)
+    found = await samples(archive, START, START + timedelta(hours=1), 10)
     assert [s.rss for s in found] == [85 * MB, 85 * MB]
     assert [r.requests for r in await archive.timeline.web(START, START + timedelta(hours=1))] == [10]
 
@@ -87,6 +99,6 @@ async def test_pruned_by_the_step_of_a_sample(archive: Archive) -> None:
     now = START + timedelta(seconds=days)
     assert await archive.timeline.prune(now, START + timedelta(minutes=1)) == 3 + 1 + 1
     for one in kept:
-        assert await archive.timeline.samples(START, now, one.step_s) == [one]
+        assert await samples(archive, START, now, one.step_s) == [one]
     assert [r.minute for r in await archive.timeline.web(START, now)] == [START + timedelta(minutes=2)]
     assert await archive.timeline.prune(now, START) == 0

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,11 +51,18 @@ class Stored:
 
     async def samples(
         self, since: datetime, until: datetime, step_s: int, process: str | None = None
-    ) -> Sequence[MemorySample]:
-        return [s for s in self.stored if s.step_s == step_s and since <= s.at < until]
+    ) -> AsyncIterator[MemorySample]:
+        for s in self.stored:
+            if s.step_s == step_s and since <= s.at < until:
+                yield s
 
-    async def figures(self, since: datetime) -> Sequence[RunFigures]:
-        return [r for r in self.runs if r.started >= since]
+    async def counts(self, since: datetime, until: datetime, step_s: int) -> Mapping[str, int]:
+        return Counter([s.process async for s in self.samples(since, until, step_s)])
+
+    async def figures(self, since: datetime, jobs: Collection[str] = ()) -> AsyncIterator[RunFigures]:
+        for r in self.runs:
+            if r.started >= since and (not jobs or r.job in jobs):
+                yield r
 
 
 def account(stored: Stored) -> Account:

@@ -113,7 +113,7 @@ def test_one_step_is_told_apart_from_growth() -> None:
     assert found.low < 0 < found.high
     assert len(found.steps) == 1
     assert found.steps[0].by == pytest.approx(7 * MB, rel=0.05)
-    assert "beside a step of +6.9 MB on Thursday 14:" in verdict(found, bound=RSS_BOUND, now=NOW).text
+    assert "beside a step of +7.0 MB on Thursday 14:" in verdict(found, bound=RSS_BOUND, now=NOW).text
 
 
 def test_steps_that_come_again_and_again_are_growth() -> None:

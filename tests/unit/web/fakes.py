@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from array import array
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -441,10 +442,9 @@ class MemoryStore:
 
     async def samples(
         self, since: datetime, until: datetime, step_s: int, process: str | None = None
-    ) -> list[MemorySample]:
+    ) -> AsyncIterator[MemorySample]:
         starts = [NOW - timedelta(hours=26), NOW.replace(hour=6, minute=0)]
         steps = int((until - since).total_seconds() // step_s)
-        found = []
         for n in range(steps):
             at = since + timedelta(seconds=step_s * n)
             if at < starts[0]:
@@ -452,16 +452,16 @@ class MemoryStore:
             start = max(s for s in starts if s <= at)
             up = (at - start).total_seconds()
             level = 86 + min(up, 900) / 900 * 5 + random.Random(n).gauss(0, 0.05)
-            found.append(
-                MemorySample(
-                    process=f"desk/42/{int(start.timestamp())}", at=at, step_s=step_s, rss=int(level * 2**20),
-                    rss_max=int((level + 0.8) * 2**20), heap=int((level - 70) * 2**20), blocks=450_000, fds=24, sockets=9,
-                    threads=4, tasks=14, connections=3, pss=None, uss=None, budget=256 << 20,
-                )
+            yield MemorySample(
+                process=f"desk/42/{int(start.timestamp())}", at=at, step_s=step_s, rss=int(level * 2**20),
+                rss_max=int((level + 0.8) * 2**20), heap=int((level - 70) * 2**20), blocks=450_000, fds=24, sockets=9,
+                threads=4, tasks=14, connections=3, pss=None, uss=None, budget=256 << 20,
             )  # fmt: skip
-        return found
 
-    async def figures(self, since: datetime) -> list[RunFigures]:
+    async def counts(self, since: datetime, until: datetime, step_s: int) -> Mapping[str, int]:
+        return Counter([s.process async for s in self.samples(since, until, step_s)])
+
+    async def figures(self, since: datetime, jobs: Collection[str] = ()) -> AsyncIterator[RunFigures]:
         def runs(job: str, component: str, minutes: int, retained: int) -> list[RunFigures]:
             last = int((NOW - max(since, NOW - timedelta(days=1))).total_seconds() / 60)
             return [
@@ -482,7 +482,9 @@ class MemoryStore:
             ]
 
         found = runs("refresh_indices", "indices", 3, -3) + runs("save_report", "save", 200, 900)
-        return sorted(found + runs("report", "auto_report", 200, 500), key=lambda f: f.started)
+        for run in sorted(found + runs("report", "auto_report", 200, 500), key=lambda f: f.started):
+            if not jobs or run.job in jobs:
+                yield run
 
     async def web(self, since: datetime, until: datetime) -> list[WebReceipt]:
         return [
