@@ -266,7 +266,7 @@ def fresh(quote: Quote, instrument: Instrument, at: datetime, within_s: float = 
         due = _closed_before(exchange.code, at - LATE)
         for _ in range(exchange.lag):
             due = _closed_before(exchange.code, due - _INSTANT)
-        return _day_of(quote.as_of, exchange.tz) >= due.astimezone(ZoneInfo(exchange.tz)).date()
+        return _day_of(quote.as_of, exchange.tz) >= due.astimezone(zone(exchange.tz)).date()
     (opened, closed), _ = _around(exchange.code, at)
     if at < closed and (at - opened).total_seconds() > within_s:
         return False
@@ -277,9 +277,15 @@ def _never_closes(exchange: Exchange) -> bool:
     return exchange.always or exchange.daily
 
 
+@cache
+def zone(tz: str) -> ZoneInfo:
+    """A time zone that is kept: `ZoneInfo` itself remembers eight, the exchanges have more, and each other one is a file to read."""
+    return ZoneInfo(tz)
+
+
 def _day_of(at: datetime, tz: str) -> date:
     """The day of a daily figure; some bear the midnight of that day in UTC, which in America is still the day before."""
-    return max(at.astimezone(ZoneInfo(tz)).date(), at.date())
+    return max(at.astimezone(zone(tz)).date(), at.date())
 
 
 def _closed_before(exchange: str, at: datetime) -> datetime:
@@ -310,7 +316,7 @@ def _weekdays_of(exchange: str) -> tuple[bool, ...]:
 def _around(exchange: str, at: datetime) -> tuple[Period, Period]:
     """The trading period that began last, at or before ``at``, and the one that begins next."""
     e = EXCHANGES[exchange]
-    today = at.astimezone(ZoneInfo(e.tz)).toordinal()
+    today = at.astimezone(zone(e.tz)).toordinal()
     before: Period | None = None
     day = today
     while before is None:
@@ -371,7 +377,7 @@ def _has(days: array[int], ordinal: int) -> bool:
 def _instant(day: date, minutes: int, tz: str) -> datetime:
     """The UTC instant of a wall-clock time; the earlier one of two, and what follows a gap for one that is skipped."""
     days, minute = divmod(minutes, _DAY)
-    local = datetime.combine(day + timedelta(days=days), time(*divmod(minute, 60)), ZoneInfo(tz))
+    local = datetime.combine(day + timedelta(days=days), time(*divmod(minute, 60)), zone(tz))
     return local.astimezone(UTC)
 
 

@@ -40,6 +40,8 @@ BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another writer before it is `ArchiveLocked`."""
 
 SQLITE_CONNECTIONS = 3
+SQLITE_STATEMENTS = 32
+"""Prepared ones that each connection keeps, about 6 KB each; by itself the driver keeps 128, which takes days to fill."""
 POSTGRES_CONNECTIONS = 5
 POOL_TIMEOUT_S = 15.0
 
@@ -100,12 +102,12 @@ def open_engine(url: str) -> Engine:
         options = {
             "pool_size": POSTGRES_CONNECTIONS,
             "pool_pre_ping": True,
-            "pool_use_lifo": True,
             "connect_args": _postgres_arguments(parsed) | {"cursor_factory": _binary_cursor()},
         }
         driver = "postgresql+psycopg_async"
     sync = create_engine(
         parsed.set(drivername=driver),
+        pool_use_lifo=True,  # what one connection has learnt serves most; the others stay small
         max_overflow=0,  # a burst waits for a connection; the process does not grow by one
         pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=-1 if parsed.drivername == "sqlite" else 1800,
@@ -151,7 +153,7 @@ def connection_of_engine(url: str) -> tuple[str, Mapping[str, Any]]:
 
 def _sqlite_arguments(**more: Any) -> dict[str, Any]:
     # isolation_level None: the driver begins nothing on its own, `_tune` says BEGIN.
-    return {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, **more}
+    return {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "cached_statements": SQLITE_STATEMENTS, **more}
 
 
 def _postgres_arguments(parsed: URL) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 from evertick.errors import ArchiveError
 from evertick.model import SPARK_POINTS, Bars, Instrument, Quote, Snapshot
-from evertick.sessions import EXCHANGES
+from evertick.sessions import EXCHANGES, zone
 from evertick.universe import Universe
 
 Closes = Callable[[Sequence[str], date], Awaitable[Mapping[str, Bars]]]
@@ -45,7 +44,7 @@ async def lined(snapshot: Snapshot, closes: Closes, universe: Universe) -> Snaps
 
 def line(quote: Quote, instrument: Instrument, bars: Bars) -> tuple[float, ...]:
     """The closes before the day of the quote, and its price; nothing where there are none."""
-    day = quote.as_of.astimezone(ZoneInfo(EXCHANGES[instrument.exchange].tz)).date().toordinal()
+    day = quote.as_of.astimezone(zone(EXCHANGES[instrument.exchange].tz)).date().toordinal()
     end = bisect_left(bars.day, day)
     before = bars.close[max(0, end - SPARK_POINTS + 1) : end]
     low, high = FITS

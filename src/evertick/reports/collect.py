@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
-from zoneinfo import ZoneInfo
 
 from evertick import sessions
 from evertick.errors import ArchiveError
@@ -93,7 +92,7 @@ async def last_session(found: Iterable[Facts], intraday: Intraday) -> Series | N
         f = quoted.get(name)
         if f is None or f.as_of is None:
             continue
-        zone = ZoneInfo(sessions.EXCHANGES[f.instrument.exchange].tz)
+        zone = sessions.zone(sessions.EXCHANGES[f.instrument.exchange].tz)
         midnight = datetime.combine(f.as_of.astimezone(zone).date(), time(), zone)
         try:
             times, prices = await intraday(name, midnight, f.as_of)
@@ -108,7 +107,7 @@ def examine(
     instrument: Instrument, quote: Quote | None, stored: Bars, moves: Mapping[str, Mapping[int, float]], at: datetime
 ) -> tuple[Facts, Series | None]:
     """The facts of one instrument and, of a landmark, its closes. ``moves`` are the daily moves of the benchmarks, by id."""
-    zone = ZoneInfo(sessions.EXCHANGES[instrument.exchange].tz)
+    zone = sessions.zone(sessions.EXCHANGES[instrument.exchange].tz)
     bars = with_quote(stored, quote, zone)
     facts = measure(
         instrument,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from hashlib import sha256
 from random import Random
 from typing import Self
@@ -38,6 +39,8 @@ WELL_WITHIN_S = 14_400.0
 QUIET_WITHIN_S = 10.0
 """Real seconds in which a server lets go of readers that are gone."""
 LOOK_S = 0.05
+LOOKED_BACK = timedelta(days=4)
+"""After each fault. No clock is set farther than 26 hours, and no fault with what follows lasts longer than a few."""
 
 
 @dataclass
@@ -124,7 +127,7 @@ class Faults(Beside):
             scene.notes.append(f"not reached: {', '.join(fault.kind for fault in self._waiting)}")
         self._sound.clear()
         began = time.monotonic()
-        found = await self._examine(scene)
+        found = await self._examine(scene, whole=True)
         scene.injuries.append(
             Injury(scene.stage.now, "end", "everything is looked at once more", time.monotonic() - began, found)
         )
@@ -207,19 +210,21 @@ class Faults(Beside):
 
     # --- what is found -----------------------------------------------------------------------------------------------
 
-    async def _examine(self, scene: Scene) -> dict[str, Finding]:
+    async def _examine(self, scene: Scene, *, whole: bool = False) -> dict[str, Finding]:
+        """Of slots and receipts the last days, or the ``whole`` soak: a month of them takes a second to read."""
         assert self._inflict is not None
         instant = scene.stage.instant
         assert instant is not None
+        since = None if whole else instant - LOOKED_BACK
         try:
-            seen = await asyncio.to_thread(evidence.read, scene.database_url, sound=frozenset(self._sound))
+            seen = await asyncio.to_thread(evidence.read, scene.database_url, since=since, sound=frozenset(self._sound))
         except SQLAlchemyError as error:
             return {"databases damaged": f"the database cannot be read: {error}"}
         found = checks.examined(seen, instant, put_back=self._inflict.put_back, known=self._sound)
         if found["half reports visible"] is True and found["reports damaged"] is True:
             self._sound |= {report.id for report in seen.reports}
         found["reports served wrong"] = await _served(scene.stage.url)
-        self._again = checks.run_to_end_again(seen)
+        self._again = checks.run_to_end_again(seen)  # of the whole at the end
         baseline = self._baseline
         if baseline is not None and baseline[0] == scene.stage.starts:
             warm = self._warm[1].heap if self._warm is not None and self._warm[0] == scene.stage.starts else None

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from evertick.errors import SettingsError, SourceError, SourceMalformed, SourceRateLimited
 from evertick.model import Bars, Clock, Instrument, Quote, Session
-from evertick.sessions import EXCHANGES, is_trading_day, last_close, session
+from evertick.sessions import EXCHANGES, is_trading_day, last_close, session, zone
 from evertick.sources import daily
 from evertick.sources.batches import merged
 from evertick.sources.reading import Answer, decimal, leapt, positive, wrong
@@ -148,7 +148,7 @@ def _near(price: float, value: float | None) -> float | None:
 
 
 def zone_of(instrument: Instrument) -> ZoneInfo:
-    return ZoneInfo(EXCHANGES[instrument.exchange].tz)
+    return zone(EXCHANGES[instrument.exchange].tz)
 
 
 def as_of_day(instrument: Instrument, day: date, now: datetime) -> datetime:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace
 from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from evertick import sessions
 from evertick.model import Bars, Quote
@@ -130,7 +129,7 @@ def _up_to_now(f: Facts, stored: Bars) -> Bars:
     quote = Quote(f.id, f.price, f.as_of, f.source or "", day_high=f.day_high, day_low=f.day_low)
     # One bar more than is shown: the first shown one needs the close before it for its change.
     newest = stored.last(CHART_BARS + 1)
-    return with_quote(newest, quote, ZoneInfo(sessions.EXCHANGES[f.instrument.exchange].tz)).last(CHART_BARS)
+    return with_quote(newest, quote, sessions.zone(sessions.EXCHANGES[f.instrument.exchange].tz)).last(CHART_BARS)
 
 
 def statistics(f: Facts) -> list[tuple[Text, Number]]:
