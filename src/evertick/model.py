@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from hashlib import blake2s, sha256
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -299,8 +299,7 @@ class Receipt:
         return self.heap_after - self.heap_before
 
 
-@dataclass(frozen=True, slots=True)
-class RunFigures:
+class RunFigures(NamedTuple):
     """What a receipt says of memory, and nothing else: for sums over many thousands of them."""
 
     started: datetime

@@ -74,7 +74,7 @@ class ReceiptStore:
             for row in rows:
                 measured: list[Any] = [*row[1:]]
                 measured[8] = bool(measured[8])
-                yield RunFigures(*measured)
+                yield RunFigures._make(measured)
             if len(rows) < _BATCH:
                 return
             behind = tuple_(literal(row.started, c.started.type), literal(row.id))
