@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -175,6 +176,26 @@ async def test_at_the_start_it_is_too_early_to_say() -> None:
     assert found.verdict.text == "too early to say: 24 min"
     assert [row.met for row in found.rows] == [True, None, None, None, None, True, None], "levels are known at once"
     assert (await account(Stored()).statement()).verdict.state == "early"
+
+
+async def test_two_weeks_of_runs_pass_through() -> None:
+    """An account that held them all would raise the memory that it tells of: 7 MB for a moment, and the room for it stays."""
+
+    class Many(Stored):
+        async def figures(self, since: datetime, jobs: Collection[str] = ()) -> AsyncIterator[RunFigures]:
+            for n in range(11_000, 0, -1):
+                yield figures(timedelta(seconds=110 * n), heap_before=20 * MB + n % 7)
+
+    held = account(Many([sample(timedelta(minutes=10 * n), step_s=600) for n in range(2000, 0, -1)]))
+    await held.statement()
+    tracemalloc.start()
+    try:
+        found = await held.statement()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.components[0].per_day is not None
+    assert peak < 2 * MB
 
 
 async def test_two_weeks_count_where_there_are_as_many() -> None:
