@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import LargeBinary, Table, bindparam, delete, func, select, type_coerce
 
 from evertick.archive import packing
-from evertick.archive.connection import Connection, Engine
+from evertick.archive.connection import Connection, Engine, filled
 from evertick.archive.tables import bar_series as series
 from evertick.archive.tables import bars as table
 from evertick.model import Bars, Clock
@@ -69,7 +69,7 @@ class BarStore:
                 return
             held = await connection.execute(
                 select(table.c.year, table.c.body)
-                .where(table.c.instrument == bars.instrument, table.c.year.in_(years))
+                .where(table.c.instrument == bars.instrument, table.c.year.in_(filled(years)))
                 .with_for_update()
             )
             stored = {row.year: row.body for row in held}
@@ -116,7 +116,7 @@ class BarStore:
 
     async def load_some(self, instruments: Sequence[str], since: date | None = None) -> dict[str, Bars]:
         """As `load`, of a few instruments at once."""
-        asked = {"instruments": list(instruments), "year": since.year if since is not None else 0}
+        asked = {"instruments": filled(instruments), "year": since.year if since is not None else 0}
         found = {id: Bars.empty(id) for id in instruments}
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_SOME, asked)).all()

@@ -15,7 +15,7 @@ connection next fails too. So who was cancelled hears of that and nothing else, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,6 +38,18 @@ WRITES = "evertick_writes"
 """Execution option of a connection whose transactions write from their beginning."""
 ALONE = "evertick_alone"
 """Execution option of a connection for one statement: it needs no transaction around it."""
+
+
+def filled(values: Iterable[T]) -> list[T]:
+    """For an ``IN``: the last value again until there are 1, 2, 4, 8 … of them.
+
+    Each number of values is a statement of its own, which SQLAlchemy, the driver and the database all remember.
+
+    >>> filled("abc"), filled([])
+    (['a', 'b', 'c', 'c'], [])
+    """
+    listed = list(values)
+    return listed + listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed)) if listed else listed
 
 
 class Connection:

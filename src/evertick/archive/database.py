@@ -40,8 +40,6 @@ BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another writer before it is `ArchiveLocked`."""
 
 SQLITE_CONNECTIONS = 3
-SQLITE_STATEMENTS = 32
-"""Prepared ones that each connection keeps, about 6 KB each; by itself the driver keeps 128, which takes days to fill."""
 POSTGRES_CONNECTIONS = 5
 POOL_TIMEOUT_S = 15.0
 
@@ -153,7 +151,7 @@ def connection_of_engine(url: str) -> tuple[str, Mapping[str, Any]]:
 
 def _sqlite_arguments(**more: Any) -> dict[str, Any]:
     # isolation_level None: the driver begins nothing on its own, `_tune` says BEGIN.
-    return {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "cached_statements": SQLITE_STATEMENTS, **more}
+    return {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, **more}
 
 
 def _postgres_arguments(parsed: URL) -> dict[str, Any]:

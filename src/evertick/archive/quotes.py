@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import delete, insert, select
 
 from evertick.archive import quote_packing as packing
-from evertick.archive.connection import Connection, Engine
+from evertick.archive.connection import Connection, Engine, filled
 from evertick.archive.packing import Unreadable
 from evertick.archive.quote_packing import Series
 from evertick.archive.tables import quote_log, quotes
@@ -79,7 +79,7 @@ class QuoteStore:
             for start in range(since.toordinal(), until.toordinal() + 1, _DAYS):
                 days = list(range(start, min(start + _DAYS, until.toordinal() + 1)))
                 query = select(quotes.c.day, quotes.c.body).where(
-                    quotes.c.day.in_(days), quotes.c.instrument == instrument
+                    quotes.c.day.in_(filled(days)), quotes.c.instrument == instrument
                 )
                 for row in await connection.execute(query.order_by(quotes.c.day)):
                     times, prices = self._read(instrument, row.body)
@@ -98,7 +98,7 @@ class QuoteStore:
             for start in range(0, len(keys), _STEP):
                 await self._merge({key: series[key] for key in keys[start : start + _STEP]})
             async with self._engine.begin() as connection:
-                await connection.execute(delete(quote_log).where(quote_log.c.id.in_(ids)))
+                await connection.execute(delete(quote_log).where(quote_log.c.id.in_(filled(ids))))
             moved += len(ids)
 
     async def prune(self, before: date) -> int:
@@ -152,7 +152,7 @@ class QuoteStore:
         return [row.id for row in rows], series
 
     async def _merge(self, some: Mapping[Key, Series]) -> None:
-        keys = {day for day, _ in some}, {id for _, id in some}
+        keys = filled({day for day, _ in some}), filled({id for _, id in some})
         held = select(quotes).where(quotes.c.day.in_(keys[0]), quotes.c.instrument.in_(keys[1])).with_for_update()
         async with self._engine.begin() as connection:
             stored = {(row.day, row.instrument): row.body for row in await connection.execute(held)}
