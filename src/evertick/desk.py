@@ -96,7 +96,7 @@ class Desk:
         """Make a report in every language and save it; only metadata comes back."""
         async with self.keep("save_report", "save", job.slot.id):
             meta = await self._make(job)
-            await self.archive.close_idle()
+            await self.archive.renew_connections()
         return {
             "report": meta.id,
             "size": meta.size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import text
@@ -19,7 +19,7 @@ from evertick.archive.receipts import ReceiptStore
 from evertick.archive.reports import ReportStore
 from evertick.archive.timeline import TimelineStore
 from evertick.archive.usage import UsageStore
-from evertick.errors import SchemaMismatch
+from evertick.errors import ArchiveError, SchemaMismatch
 from evertick.model import Clock
 from evertick.settings import ArchiveSettings
 
@@ -45,9 +45,11 @@ class Archive:
         """Connections of the pool that are checked out now."""
         return self.engine.connections()
 
-    async def close_idle(self) -> None:
-        """Close pooled connections after much went through them: see `Engine.close_idle`."""
-        await self.engine.close_idle()
+    async def renew_connections(self) -> None:
+        """Close pooled connections after much went through them (`Engine.close_idle`), and begin anew with one."""
+        if await self.engine.close_idle():
+            with suppress(ArchiveError):
+                await self.ping()
 
     async def ping(self) -> None:
         """One round trip to the database. Raises `ArchiveError`."""

@@ -177,14 +177,14 @@ class Engine:
         """Connections that are checked out now."""
         return int(self.sync_engine.pool.checkedout())  # type: ignore[attr-defined]
 
-    async def close_idle(self) -> None:
-        """Close the connections that nobody uses now; whoever needs one next opens it anew. Does not fail.
+    async def close_idle(self) -> int:
+        """Close the connections that nobody uses now; whoever needs one next opens it anew. Returns how many. Does not fail.
 
         libpq keeps for each a buffer as large as the largest message that it sent or got, and never gives it back. SQLite's
         connections have nothing of the kind, and stay.
         """
         if self._sqlite:
-            return
+            return 0
         pool: Any = self.sync_engine.pool
         idle: list[SyncConnection] = []
         try:
@@ -195,6 +195,7 @@ class Engine:
             for sync in idle:
                 await to_the_end(greenlet_spawn(_throw_away, sync))
                 await to_the_end(greenlet_spawn(_give_back, sync))
+        return len(idle)
 
     async def dispose(self) -> None:
         await to_the_end(greenlet_spawn(self.sync_engine.dispose))

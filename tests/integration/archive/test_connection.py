@@ -242,6 +242,7 @@ async def test_idle_connections_are_closed_and_those_in_use_stay(archive: Archiv
             assert await backend(used) == mine
             async with engine.connect() as a, engine.connect() as b:
                 assert not {await backend(one) for one in (a, b)} & set(idle)
+    await archive.renew_connections()
     await add(engine, "a")
     assert await count(engine) == 1
 
