@@ -83,8 +83,8 @@ def whole(renderer: Renderer, sections: Callable[[], Any], head: Head, made: lis
             if isinstance(block, Cards):
                 found.append(("blocks/cards_open.html", None, None, None))
                 for card in made:
-                    bars = Markup("".join(cells.rows(card.bars, words, today)) if card.bars else "")
-                    statistics = Markup(cells.statistics(card.statistics, words))
+                    bars = Markup(cells.shared_rows(card.bars).written(words, today) if card.bars else "")
+                    statistics = Markup(cells.shared_statistics(card.statistics).written(words, today))
                     found.append(("blocks/card.html", card, bars, statistics))
                 found.append(("blocks/cards_close.html", None, None, None))
             else:
