@@ -389,7 +389,7 @@ def write(out: Path, file: Path, document: Mapping[str, Any]) -> None:
         drawing = (
             {label: points(document[name]["points"], key) for label, key in lines.items()} if name in document else {}
         )
-        if any(drawing.values()):
+        if any(y > 0 for line in drawing.values() for _, y in line):  # the first client waits for nobody
             (out / f"scale-{curve}.svg").write_text(drawn(title, across.get(name, name), unit, drawing))
 
 
