@@ -299,7 +299,7 @@ class Severed(Response):
         if self._how == "reset":
             _linger_no_more(transport)
             transport.abort()
-        else:
+        elif not transport.is_closing():  # whoever asked may have gone by himself
             transport.write(_WRITTEN.get(self._how, b""))
             transport.close()
         # the server learns of it before the application returns
