@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,10 @@ class Crew:
 
     async def disband(self) -> None:
         for worker in self.workers:
-            if worker.process.returncode is None:
-                worker.signal(signal.SIGCONT)
-                worker.signal(signal.SIGTERM)
+            with suppress(ProcessLookupError):  # one that was killed, and whose end was not heard of yet
+                if worker.process.returncode is None:
+                    worker.signal(signal.SIGCONT)
+                    worker.signal(signal.SIGTERM)
         for worker in self.workers:
             await worker.ended()
 
