@@ -55,7 +55,7 @@ class ReceiptStore:
     async def figures(self, since: datetime, jobs: Collection[str] = ()) -> AsyncIterator[RunFigures]:
         """What the runs since then did to memory, oldest first; of these jobs alone, if any are named.
 
-        Read a few hundred at a time, and no connection is held between two: of two weeks they would be 10 MB.
+        Read a few hundred at a time, and no connection is held between two: of two weeks they would be 7 MB.
         """
         c = receipts.c
         query = (

@@ -1,7 +1,7 @@
 """The account of a server's memory: its timeline, what each component keeps, and the verdict. Reads, and never measures.
 
 Two weeks are ten thousand runs and two thousand samples. They pass through one by one, and what is kept of them are arrays of
-numbers: an account of memory that itself took ten megabytes would raise what it tells of, for as long as the process lives.
+numbers: an account of memory that itself took seven megabytes would raise what it tells of, for as long as the process lives.
 """
 
 from __future__ import annotations
